@@ -1,0 +1,25 @@
+//! Tensors that remember how they were made.
+//!
+//! [`Tensor`] is a shape and a buffer, and, where gradients are wanted, the record of the op that
+//! made it. [`Tensor::backward`] walks those records back and leaves the gradients at the leaves.
+//! On top stand the layers ([`nn`]), the optimizers ([`optim`]) and the data loading ([`data`]).
+
+mod autograd;
+pub mod checkpoint;
+pub mod data;
+mod error;
+pub mod gradcheck;
+pub mod graph;
+pub mod nn;
+pub mod ops;
+pub mod optim;
+pub mod random;
+mod shape;
+mod tensor;
+
+pub use autograd::{is_grad_enabled, no_grad};
+pub use error::{Error, Result};
+pub use random::manual_seed;
+pub use shape::{PerDim, Shape};
+pub use tensor::Tensor;
+pub use voxgrad_kernels::{DType, Device, Element};

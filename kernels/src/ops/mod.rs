@@ -1,0 +1,20 @@
+//! One folder per op: the formula and the size checks in `mod.rs`, the loops in `cpu.rs`.
+//!
+//! Where an op has a ladder of ever faster kernels, its module has `RUNGS`, their names from the
+//! plain one up, and beside `forward` a `forward_rung(rung, ..)` that runs the one asked for.
+//! `forward` itself takes the top one.
+
+pub mod batch_norm;
+pub mod conv;
+pub mod convert;
+pub mod cross_entropy;
+pub mod dropout;
+pub mod elementwise;
+pub mod grid_sample;
+pub mod layout;
+pub mod loss;
+pub mod matmul;
+pub mod optimizer;
+pub mod pool;
+pub mod reduce;
+pub mod softmax;

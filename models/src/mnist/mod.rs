@@ -1,0 +1,3 @@
+//! MNIST digits.
+
+pub mod net;
