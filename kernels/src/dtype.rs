@@ -3,6 +3,10 @@
 use std::fmt;
 
 use crate::device::cpu::{Buffer, Pooled};
+use crate::ops::matmul::{
+    dots::{self, Dots},
+    tile::{self, Tile},
+};
 use crate::{Error, Result};
 
 /// The type of a buffer's elements.
@@ -93,6 +97,10 @@ pub trait Float:
     fn of(x: f64) -> Self;
     /// This value as f64, exactly.
     fn f64(self) -> f64;
+    #[doc(hidden)]
+    fn tile() -> Tile<Self>;
+    #[doc(hidden)]
+    fn dots() -> Dots<Self>;
 }
 
 impl Float for f32 {
@@ -102,6 +110,12 @@ impl Float for f32 {
     fn f64(self) -> f64 {
         f64::from(self)
     }
+    fn tile() -> Tile<f32> {
+        tile::best::f32()
+    }
+    fn dots() -> Dots<f32> {
+        dots::best::f32()
+    }
 }
 
 impl Float for f64 {
@@ -110,6 +124,12 @@ impl Float for f64 {
     }
     fn f64(self) -> f64 {
         self
+    }
+    fn tile() -> Tile<f64> {
+        tile::best::f64()
+    }
+    fn dots() -> Dots<f64> {
+        dots::best::f64()
     }
 }
 

@@ -1,1 +1,93 @@
-//! wip
+//! Matrix multiplication, one matrix or a batch of them.
+//!
+//! ```text
+//! c[b, i, j] = sum_p a[b, i, p] * b[b, p, j] (+ bias[j])
+//! ```
+//! Either factor may be stored transposed, so the backward pass needs no transposed copies:
+//! `da = dc b^T` and `db = a^T dc` are multiplications too. A linear layer is `x weight^T + bias`.
+
+mod cpu;
+pub(crate) mod dots;
+pub(crate) mod tile;
+mod vector;
+
+use crate::dtype::for_float;
+use crate::error::shape_error;
+use crate::storage::same_device_and_dtype;
+use crate::{Device, Result, Storage};
+
+/// The kernels on the CPU: the formula, then packed panels through a register tile.
+pub const RUNGS: &[&str] = &["plain", "tiled"];
+
+/// The sizes of one batch of multiplications: `[m, k] x [k, n] -> [m, n]`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Matmul {
+    /// Number of products.
+    pub batch: u32,
+    /// Rows of the result.
+    pub m: u32,
+    /// Columns of the result.
+    pub n: u32,
+    /// Terms of each sum.
+    pub k: u32,
+    /// 1 when `a` is stored as `[k, m]`.
+    pub transpose_a: u32,
+    /// 1 when `b` is stored as `[n, k]`.
+    pub transpose_b: u32,
+}
+
+impl Matmul {
+    /// `[m, k] x [k, n]`, both stored as they are written.
+    pub fn new(batch: usize, m: usize, n: usize, k: usize) -> Matmul {
+        let [batch, m, n, k] = [batch, m, n, k].map(|size| size as u32);
+        Matmul { batch, m, n, k, transpose_a: 0, transpose_b: 0 }
+    }
+
+    /// With `a` stored as `[k, m]`.
+    pub fn transpose_a(self) -> Matmul {
+        Matmul { transpose_a: 1, ..self }
+    }
+
+    /// With `b` stored as `[n, k]`.
+    pub fn transpose_b(self) -> Matmul {
+        Matmul { transpose_b: 1, ..self }
+    }
+
+    fn sizes(&self) -> [usize; 4] {
+        [self.batch, self.m, self.n, self.k].map(|size| size as usize)
+    }
+}
+
+/// `c = a b (+ bias)` with the top rung; `a: [batch, m, k]`, `b: [batch, k, n]`, `bias: [n]`.
+pub fn forward(p: &Matmul, a: &Storage, b: &Storage, bias: Option<&Storage>) -> Result<Storage> {
+    forward_rung(RUNGS.len() - 1, p, a, b, bias)
+}
+
+/// As [`forward`], with the rung asked for.
+pub fn forward_rung(
+    rung: usize,
+    p: &Matmul,
+    a: &Storage,
+    b: &Storage,
+    bias: Option<&Storage>,
+) -> Result<Storage> {
+    let [batch, m, n, k] = p.sizes();
+    if a.len() != batch * m * k || b.len() != batch * k * n || bias.is_some_and(|bias| bias.len() != n) {
+        let (a, b, bias) = (a.len(), b.len(), bias.map(Storage::len));
+        return shape_error(
+            "matmul",
+            format!("{batch} x [{m}, {k}] x [{k}, {n}] does not fit {a} and {b} elements, bias {bias:?}"),
+        );
+    }
+    same_device_and_dtype("matmul", &[&[a, b], bias.as_slice()].concat())?;
+    let mut c = Storage::empty(&a.device(), a.dtype(), batch * m * n)?;
+    match a.device() {
+        Device::Cpu => for_float!("matmul", a.dtype(), T => {
+            let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
+            let run = if rung == 0 { cpu::plain } else { cpu::tiled };
+            run(p, a.as_slice::<T>()?, b.as_slice()?, bias, c.as_mut_slice()?)
+        }),
+    }
+    Ok(c)
+}
