@@ -33,6 +33,9 @@ pub enum Error {
     /// Parameters of a file and of a model that do not fit together.
     #[error("{0}")]
     StateDict(String),
+    /// Samples that cannot be loaded or do not make a batch.
+    #[error("data: {0}")]
+    Data(String),
     /// A file that is not what it should be; the message says where it breaks.
     #[error("{}: {message}", path.display())]
     File {
