@@ -1,1 +1,169 @@
-//! wip
+//! Layers and networks.
+//!
+//! A [`Module`] is anything with a forward pass: a layer, or a network made of layers. Parameters
+//! carry PyTorch's dotted names (`conv1.weight`) in PyTorch's order, so a checkpoint goes either
+//! way. [`module!`](crate::module) writes a network's plumbing: fields, a constructor, a forward
+//! pass, and nothing else.
+
+mod containers;
+pub mod init;
+mod macros;
+mod state;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+pub use crate::module;
+use crate::{DType, Device, Error, Result, Tensor};
+pub use containers::Sequential;
+
+/// A layer or a network: something with parameters and a forward pass.
+///
+/// A layer of one's own writes `forward`, and [`Module::tensors`] if it has parameters. Everything
+/// from [`Module::named_parameters`] on is provided and walks the children.
+pub trait Module: Send + Sync {
+    /// The output for the input `x`.
+    fn forward(&self, x: &Tensor) -> Result<Tensor>;
+
+    /// The modules this one is made of, by field name, in the order of their definition.
+    fn children(&self) -> Vec<(String, &dyn Module)> {
+        Vec::new()
+    }
+
+    /// This module's own parameters, then its own buffers, by field name. Not those of children.
+    fn tensors(&self) -> Vec<(&'static str, Slot<'_>)> {
+        Vec::new()
+    }
+
+    /// Sets this module's own training flag, if it has one. Call [`Module::train`] or
+    /// [`Module::eval`], which reach the children too.
+    fn set_training(&self, _on: bool) {}
+
+    /// All parameters with their dotted names, depth first. A tensor that several modules share is
+    /// listed once, under its first name.
+    fn named_parameters(&self) -> Vec<(String, Tensor)> {
+        let mut found: Vec<(String, Tensor)> = Vec::new();
+        for (name, slot) in state::slots(self) {
+            if let Slot::Parameter(p) = slot
+                && !found.iter().any(|(_, q)| q.is_same(p))
+            {
+                found.push((name, p.clone()));
+            }
+        }
+        found
+    }
+
+    /// All parameters, each once: what an optimizer takes.
+    fn parameters(&self) -> Vec<Tensor> {
+        self.named_parameters().into_iter().map(|(_, p)| p).collect()
+    }
+
+    /// The tensors that belong to the state but are not trained, such as running means.
+    fn named_buffers(&self) -> Vec<(String, Tensor)> {
+        let slots = state::slots(self).into_iter();
+        slots.filter_map(|(name, slot)| Some((name, slot.buffer()?.clone()))).collect()
+    }
+
+    /// How many numbers training can change.
+    fn num_parameters(&self) -> usize {
+        self.parameters().iter().map(Tensor::numel).sum()
+    }
+
+    /// Puts the module and all its children into training mode: dropout drops, batch-norm uses the
+    /// statistics of the batch. New modules are in this mode.
+    fn train(&self) {
+        state::set_training(self, true);
+    }
+
+    /// Puts the module and all its children into evaluation mode.
+    fn eval(&self) {
+        state::set_training(self, false);
+    }
+
+    /// Forgets the gradients of all parameters.
+    fn zero_grad(&self) {
+        self.parameters().iter().for_each(Tensor::zero_grad);
+    }
+
+    /// Moves all parameters and buffers to `device`, in place.
+    fn to(&self, device: &Device) -> Result<()> {
+        state::slots(self).iter().filter_map(|(_, slot)| slot.tensor()).try_for_each(|t| t.move_to(device))
+    }
+
+    /// Turns all parameters and buffers into `dtype`, f32 or f64, in place.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a type that is not a float.
+    fn to_dtype(&self, dtype: DType) -> Result<()> {
+        if dtype == DType::U32 {
+            let message = format!("parameters are f32 or f64, not {dtype}");
+            return Err(Error::Value { what: "to_dtype", message });
+        }
+        let tensors = state::slots(self).into_iter().filter_map(|(_, slot)| slot.tensor().cloned());
+        tensors.filter(|t| t.dtype() != DType::U32).try_for_each(|t| t.convert_to(dtype))
+    }
+
+    /// A snapshot of every parameter and buffer under its dotted name: what a checkpoint holds.
+    /// Later training does not change it. Counters are u32 scalars.
+    fn state_dict(&self) -> Result<Vec<(String, Tensor)>> {
+        state::state_dict(self)
+    }
+
+    /// Puts the values of a [`Module::state_dict`], here or loaded from a file, into this module.
+    /// They may come from another device and another float type.
+    ///
+    /// # Errors
+    /// [`Error::StateDict`] names everything missing, unexpected or mis-shaped; then nothing has
+    /// been changed.
+    fn load_state_dict(&self, state: &[(String, Tensor)]) -> Result<()> {
+        state::load_state_dict(self, state)
+    }
+}
+
+/// One entry of a module's state.
+#[derive(Debug, Clone, Copy)]
+pub enum Slot<'a> {
+    /// Trained: an optimizer changes it.
+    Parameter(&'a Tensor),
+    /// Not trained, but part of the state: a running mean.
+    Buffer(&'a Tensor),
+    /// A number the host counts, such as the batches seen so far.
+    Counter(&'a AtomicU64),
+}
+
+impl<'a> Slot<'a> {
+    fn tensor(self) -> Option<&'a Tensor> {
+        match self {
+            Slot::Parameter(t) | Slot::Buffer(t) => Some(t),
+            Slot::Counter(_) => None,
+        }
+    }
+
+    fn buffer(self) -> Option<&'a Tensor> {
+        match self {
+            Slot::Buffer(t) => Some(t),
+            Slot::Parameter(_) | Slot::Counter(_) => None,
+        }
+    }
+}
+
+/// Whether a layer is in training mode, for layers that behave differently then. Starts as true.
+#[derive(Debug)]
+pub struct TrainingFlag(AtomicBool);
+
+impl TrainingFlag {
+    /// Whether training mode is on.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Turns training mode on or off.
+    pub fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Relaxed);
+    }
+}
+
+impl Default for TrainingFlag {
+    fn default() -> TrainingFlag {
+        TrainingFlag(AtomicBool::new(true))
+    }
+}

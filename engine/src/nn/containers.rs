@@ -1,0 +1,84 @@
+//! Modules made of modules.
+
+use std::sync::Arc;
+
+use super::{Module, Slot};
+use crate::{Result, Tensor};
+
+/// Layers that run one after the other, named "0", "1", and so on.
+#[derive(Default)]
+pub struct Sequential(Vec<Box<dyn Module>>);
+
+impl Sequential {
+    /// A sequence without layers, which returns its input.
+    pub fn new() -> Sequential {
+        Sequential::default()
+    }
+
+    /// The sequence with one more layer at its end.
+    pub fn append(mut self, layer: impl Module + 'static) -> Sequential {
+        self.0.push(Box::new(layer));
+        self
+    }
+
+    /// How many layers there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The layers, in order.
+    pub fn layers(&self) -> impl Iterator<Item = &dyn Module> {
+        self.0.iter().map(|layer| &**layer)
+    }
+}
+
+impl Module for Sequential {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.0.forward(x)
+    }
+
+    fn children(&self) -> Vec<(String, &dyn Module)> {
+        self.0.children()
+    }
+}
+
+/// A list of modules, PyTorch's `ModuleList`: named "0", "1", and so on, and run in order.
+impl<M: Module> Module for Vec<M> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.iter().try_fold(x.clone(), |x, layer| layer.forward(&x))
+    }
+
+    fn children(&self) -> Vec<(String, &dyn Module)> {
+        self.iter().enumerate().map(|(i, layer)| (i.to_string(), layer as &dyn Module)).collect()
+    }
+}
+
+/// Pointers to a module are that module. The clones of an [`Arc`] share their parameters.
+macro_rules! pointer {
+    ($Pointer:ident) => {
+        impl<M: Module + ?Sized> Module for $Pointer<M> {
+            fn forward(&self, x: &Tensor) -> Result<Tensor> {
+                (**self).forward(x)
+            }
+
+            fn children(&self) -> Vec<(String, &dyn Module)> {
+                (**self).children()
+            }
+
+            fn tensors(&self) -> Vec<(&'static str, Slot<'_>)> {
+                (**self).tensors()
+            }
+
+            fn set_training(&self, on: bool) {
+                (**self).set_training(on);
+            }
+        }
+    };
+}
+pointer!(Box);
+pointer!(Arc);
