@@ -1,0 +1,167 @@
+//! Curves: named series of points over one axis.
+
+use std::ops::Range;
+use std::path::Path;
+
+use plotters::chart::ChartBuilder;
+use plotters::element::{Circle, Rectangle, Text};
+use plotters::series::LineSeries;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, TRANSPARENT};
+
+use super::axis::Axis;
+use super::canvas::{self, Area, DrawError, GRID, INK, PALETTE, px, text};
+use crate::Result;
+
+const SIZE: (u32, u32) = (960, 600);
+/// Up to this many points of a series are marked: a run of one epoch is a dot, not nothing.
+const MARKED: usize = 25;
+
+/// A chart of named curves. Points that are not finite leave a gap.
+pub struct LineChart {
+    title: String,
+    x_label: String,
+    y_label: String,
+    from_zero: bool,
+    series: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+impl LineChart {
+    /// An empty chart.
+    pub fn new(title: impl Into<String>) -> LineChart {
+        let (x_label, y_label) = (String::new(), String::new());
+        LineChart { title: title.into(), x_label, y_label, from_zero: false, series: Vec::new() }
+    }
+
+    /// What the horizontal axis counts; its marks are whole numbers.
+    pub fn x_label(mut self, label: impl Into<String>) -> LineChart {
+        self.x_label = label.into();
+        self
+    }
+
+    /// What the vertical axis measures.
+    pub fn y_label(mut self, label: impl Into<String>) -> LineChart {
+        self.y_label = label.into();
+        self
+    }
+
+    /// Starts the vertical axis at zero instead of just below the lowest point.
+    pub fn from_zero(mut self) -> LineChart {
+        self.from_zero = true;
+        self
+    }
+
+    /// Adds a curve of points (x, y), x rising.
+    pub fn series(
+        mut self,
+        name: impl Into<String>,
+        points: impl IntoIterator<Item = (f64, f64)>,
+    ) -> LineChart {
+        self.series.push((name.into(), points.into_iter().collect()));
+        self
+    }
+
+    /// Draws the chart and writes it to `path` as a PNG file.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        canvas::save(path.as_ref(), SIZE, |area| {
+            let (head, body) = area.split_vertically(px(84));
+            self.draw_head(&head)?;
+            self.draw_body(&body)
+        })
+    }
+
+    /// The title, and under it the legend, where it can't cover a curve.
+    fn draw_head(&self, area: &Area) -> Result<(), DrawError> {
+        let middle = px(SIZE.0 as i32 / 2);
+        let centred = Pos::new(HPos::Center, VPos::Top);
+        area.draw(&Text::new(self.title.as_str(), (middle, px(18)), text(28, INK).pos(centred)))?;
+
+        let (style, sample, gap) = (text(18, INK), px(28), px(8));
+        let between = px(32);
+        let widths = self.series.iter().map(|(name, _)| area.estimate_text_size(name, &style));
+        let widths = widths.map(|size| Ok(size?.0 as i32)).collect::<Result<Vec<_>, DrawError>>()?;
+        let total: i32 =
+            widths.iter().map(|w| sample + gap + w).sum::<i32>() + between * (widths.len() as i32 - 1);
+        let (mut x, y) = (middle - total / 2, px(66));
+        for (i, ((name, _), width)) in self.series.iter().zip(widths).enumerate() {
+            let color = PALETTE[i % PALETTE.len()];
+            area.draw(&Rectangle::new([(x, y - px(1)), (x + sample, y + px(1))], color.filled()))?;
+            let left = text(18, INK).pos(Pos::new(HPos::Left, VPos::Center));
+            area.draw(&Text::new(name.as_str(), (x + sample + gap, y), left))?;
+            x += sample + gap + width + between;
+        }
+        Ok(())
+    }
+
+    fn draw_body(&self, area: &Area) -> Result<(), DrawError> {
+        let (x_axis, y_axis) = (Axis::whole(self.x_range(), 10), Axis::new(self.y_range(), 8));
+        let (x_marks, y_marks) = (x_axis.len(), y_axis.len());
+        let mut chart = ChartBuilder::on(area)
+            .margin_right(px(32))
+            .margin_left(px(16))
+            .margin_bottom(px(14))
+            .x_label_area_size(px(56))
+            .y_label_area_size(px(84))
+            .build_cartesian_2d(x_axis, y_axis)?;
+        chart
+            .configure_mesh()
+            .x_labels(x_marks)
+            .y_labels(y_marks)
+            .x_desc(&self.x_label)
+            .y_desc(&self.y_label)
+            .label_style(text(17, INK))
+            .axis_desc_style(text(20, INK))
+            .bold_line_style(GRID.stroke_width(px(1) as u32))
+            .light_line_style(TRANSPARENT)
+            .axis_style(INK.stroke_width(px(1) as u32))
+            .set_all_tick_mark_size(px(5))
+            .draw()?;
+        for (i, (_, points)) in self.series.iter().enumerate() {
+            let color = PALETTE[i % PALETTE.len()];
+            for run in points.split(|p| !is_finite(p)) {
+                chart.draw_series(LineSeries::new(run.iter().copied(), color.stroke_width(px(2) as u32)))?;
+            }
+            if points.len() <= MARKED {
+                let finite = points.iter().copied().filter(is_finite);
+                chart.draw_series(finite.map(|point| Circle::new(point, px(4), color.filled())))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finite(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.series.iter().flat_map(|(_, points)| points).copied().filter(is_finite)
+    }
+
+    /// From the first x to the last; a single one stands in the middle.
+    fn x_range(&self) -> Range<f64> {
+        match bounds(self.finite().map(|(x, _)| x)) {
+            Some((low, high)) if low < high => low..high,
+            Some((x, _)) => x - 1.0..x + 1.0,
+            None => 0.0..1.0,
+        }
+    }
+
+    /// All y with a little air.
+    fn y_range(&self) -> Range<f64> {
+        let Some((low, high)) = bounds(self.finite().map(|(_, y)| y)) else { return 0.0..1.0 };
+        let low = if self.from_zero { low.min(0.0) } else { low };
+        let spread = if high > low { high - low } else { low.abs().max(1e-3) };
+        let air = 0.06 * spread;
+        if self.from_zero && low == 0.0 { 0.0..high.max(spread) + air } else { low - air..high + air }
+    }
+}
+
+fn is_finite((x, y): &(f64, f64)) -> bool {
+    x.is_finite() && y.is_finite()
+}
+
+fn bounds(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    values.fold(None, |seen, v| match seen {
+        None => Some((v, v)),
+        Some((low, high)) => Some((low.min(v), high.max(v))),
+    })
+}

@@ -1,0 +1,26 @@
+//! Pictures of a training run, as PNG files: curves over the epochs and grids of images.
+//!
+//! ```no_run
+//! use voxgrad_models::plot::LineChart;
+//!
+//! LineChart::new("Loss")
+//!     .x_label("epoch")
+//!     .series("training", [(1.0, 0.58), (2.0, 0.48)])
+//!     .series("validation", [(1.0, 0.51), (2.0, 0.46)])
+//!     .save("loss.png")?;
+//! # Ok::<(), voxgrad_models::Error>(())
+//! ```
+//!
+//! The font comes with the program, so a machine without any installed fonts draws the same
+//! pictures.
+
+mod axis;
+mod canvas;
+mod image_grid;
+mod line_chart;
+
+pub use image_grid::{ImageGrid, Picture};
+pub use line_chart::LineChart;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+use std::path::PathBuf;
+
+use super::{ImageGrid, LineChart, Picture};
+use crate::Error;
+
+/// Where the pictures go: a temporary directory, or `$VOXGRAD_PICTURES` to look at them.
+fn directory() -> (PathBuf, Option<tempfile::TempDir>) {
+    match std::env::var_os("VOXGRAD_PICTURES") {
+        Some(path) => (path.into(), None),
+        None => {
+            let temporary = tempfile::tempdir().unwrap();
+            (temporary.path().into(), Some(temporary))
+        }
+    }
+}
+
+/// The pixels of a PNG file.
+fn read(path: &std::path::Path) -> image::RgbImage {
+    image::load_from_memory_with_format(&std::fs::read(path).unwrap(), image::ImageFormat::Png)
+        .unwrap()
+        .into_rgb8()
+}
+
+fn count(image: &image::RgbImage, rgb: [u8; 3]) -> usize {
+    image.pixels().filter(|p| p.0 == rgb).count()
+}
+
+const FIRST: [u8; 3] = [0, 114, 178];
+const SECOND: [u8; 3] = [213, 94, 0];
+const ALARM: [u8; 3] = [204, 32, 38];
+
+fn curve(from: f64, to: f64, epochs: usize) -> Vec<(f64, f64)> {
+    let at = |e: usize| to + (from - to) * (-(e as f64) / 25.0).exp() + 0.004 * (e as f64 * 1.7).sin();
+    (1..=epochs).map(|e| (e as f64, at(e))).collect()
+}
+
+#[test]
+fn curves_show_every_series() {
+    let (dir, _keep) = directory();
+    let draw = |name: &str, epochs| {
+        let path = dir.join(name);
+        let chart = LineChart::new("Loss").x_label("epoch").y_label("cross-entropy").from_zero();
+        let chart = chart.series("training", curve(0.58, 0.15, epochs));
+        chart.series("validation", curve(0.52, 0.27, epochs)).save(&path).unwrap();
+        read(&path)
+    };
+    let legend = draw("loss0.png", 0);
+    for (name, epochs) in [("loss100.png", 100), ("loss3.png", 3), ("loss1.png", 1)] {
+        let image = draw(name, epochs);
+        for color in [FIRST, SECOND] {
+            assert!(count(&image, color) > count(&legend, color) + 20, "{name}: no curve in {color:?}");
+        }
+    }
+    let path = dir.join("accuracy.png");
+    let chart = LineChart::new("Accuracy").x_label("epoch").y_label("accuracy");
+    let chart = chart.series("training", curve(0.7, 0.94, 100)).series("validation", curve(0.75, 0.9, 100));
+    chart.save(&path).unwrap();
+}
+
+#[test]
+fn a_chart_of_nothing_or_of_nan_is_empty_axes() {
+    let (dir, _keep) = directory();
+    let path = dir.join("empty.png");
+    LineChart::new("Loss").save(&path).unwrap();
+    let points = [(1.0, f64::NAN), (2.0, f64::INFINITY), (3.0, 0.5)];
+    LineChart::new("Loss").series("training", points).save(&path).unwrap();
+    LineChart::new("Loss").series("training", [(1.0, 1e300), (2.0, -1e300)]).save(&path).unwrap();
+}
+
+#[test]
+fn wrong_pictures_stand_in_a_frame() {
+    let (dir, _keep) = directory();
+    let path = dir.join("predictions.png");
+    let sky = |i: usize| {
+        let planes: Vec<u8> = (0..3 * 32 * 32).map(|p| (p / 32 * 3 + i * 40 + p % 32 * 2) as u8).collect();
+        Picture::from_planes(&planes, 3, 32, 32)
+    };
+    let mut grid =
+        ImageGrid::new("Validation images", 8, 4).subtitle("true label and prediction; wrong ones in red");
+    for i in 0..40 {
+        let wrong = i % 11 == 3;
+        let said = if wrong { "pred: airplane 57%" } else { "pred: bird 98%" };
+        grid.push(sky(i), ["true: bird".to_string(), said.to_string()], wrong);
+    }
+    grid.save(&path).unwrap();
+    let image = read(&path);
+    // Four frames of 128 + 2 * 5 pixels a side, 5 wide, and the red letters beneath them.
+    let red = count(&image, ALARM);
+    let frames = 4 * (138 * 138 - 128 * 128);
+    assert!(
+        (frames * 95 / 100..frames * 120 / 100).contains(&red),
+        "{red} red pixels, {frames} in the frames"
+    );
+}
+
+#[test]
+fn a_picture_that_cant_be_written_names_its_file() {
+    let (dir, _keep) = directory();
+    let path = dir.join("no/such/directory/loss.png");
+    let error = LineChart::new("Loss").save(&path).unwrap_err();
+    assert!(
+        matches!(&error, Error::Engine(voxgrad_engine::Error::Io { path: p, .. }) if *p == path),
+        "{error}"
+    );
+}
