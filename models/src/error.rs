@@ -25,6 +25,22 @@ pub enum Error {
         /// What the drawing library said.
         message: String,
     },
+    /// A data set that isn't where it was looked for.
+    #[error("{what} not found; looked for {}", list(looked_for))]
+    NotFound {
+        /// The data set.
+        what: &'static str,
+        /// Every path that was looked for.
+        looked_for: Vec<PathBuf>,
+    },
+    /// A file that could not be fetched.
+    #[error("download of {url} failed: {message}")]
+    Download {
+        /// Where from.
+        url: String,
+        /// What happened, and what a further try will do.
+        message: String,
+    },
 }
 
 impl Error {
@@ -38,4 +54,9 @@ impl From<voxgrad_kernels::Error> for Error {
     fn from(e: voxgrad_kernels::Error) -> Error {
         Error::Engine(e.into())
     }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    paths.join(", ")
 }

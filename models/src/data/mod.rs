@@ -1,1 +1,9 @@
-//! wip
+//! Data sets: found on this machine, downloaded once, or drawn by the project itself.
+
+pub mod cifar;
+pub mod cifar2;
+mod images;
+mod places;
+
+pub use images::Images;
+pub use places::Places;
