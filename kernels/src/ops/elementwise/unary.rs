@@ -1,0 +1,276 @@
+//! Functions of one element, each beside its derivative.
+
+use super::cpu;
+use super::math::{Fast, Math, Std};
+use crate::dtype::for_float;
+use crate::error::shape_error;
+use crate::storage::same_device_and_dtype;
+use crate::{Device, Float, Result, Storage};
+
+/// A function of one element. `a` and `b` are its parameters, where it has some.
+#[repr(u32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unary {
+    /// -x
+    Neg,
+    /// |x|
+    Abs,
+    /// e^x
+    Exp,
+    /// The natural logarithm.
+    Log,
+    /// The square root.
+    Sqrt,
+    /// x^2
+    Square,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// 1 / (1 + e^-x)
+    Sigmoid,
+    /// x above 0, else 0.
+    Relu,
+    /// x above 0, else a x.
+    LeakyRelu,
+    /// x above 0, else a (e^x - 1).
+    Elu,
+    /// x P(X <= x) for a standard normal X.
+    Gelu,
+    /// log(1 + e^(a x)) / a, and simply x where a x is above b.
+    Softplus,
+    /// x within [a, b].
+    Clamp,
+    /// x + a
+    AddScalar,
+    /// a x
+    MulScalar,
+    /// x / a
+    DivScalar,
+    /// x^a
+    PowScalar,
+}
+
+/// What the derivative of a function is computed from, and so what the forward pass must keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// Nothing: the function is linear.
+    Nothing,
+    /// The input.
+    X,
+    /// The output.
+    Y,
+}
+
+impl Unary {
+    /// What [`unary_backward`] wants beside the gradient.
+    pub fn saves(self) -> Saved {
+        table::<f32, Std, _>(self, 0.0, 0.0, Saves)
+    }
+}
+
+/// The table of all functions: `y` from `x`, and `dx` from `dy` and what was saved.
+fn table<T: Float, M: Math<T>, U: Use<T>>(function: Unary, a: T, b: T, each: U) -> U::Out {
+    let (zero, one, half, two) = (T::zero(), T::one(), T::of(0.5), T::of(2.0));
+    // Comparisons are written so that a NaN input gives a NaN.
+    match function {
+        Unary::Neg => each.linear(|x| -x, |dy| -dy),
+        Unary::Abs => each.from_x(
+            |x| x.abs(),
+            |x, dy| {
+                if x > zero {
+                    dy
+                } else if x < zero {
+                    -dy
+                } else {
+                    zero
+                }
+            },
+        ),
+        Unary::Exp => each.from_y(|x| M::exp(x), |y, dy| dy * y),
+        Unary::Log => each.from_x(|x| x.ln(), |x, dy| dy / x),
+        Unary::Sqrt => each.from_y(|x| x.sqrt(), |y, dy| dy / (two * y)),
+        Unary::Square => each.from_x(|x| x * x, |x, dy| two * x * dy),
+        Unary::Tanh => each.from_y(|x| M::tanh(x), |y, dy| dy * (one - y * y)),
+        Unary::Sigmoid => each.from_y(|x| M::sigmoid(x), |y, dy| dy * y * (one - y)),
+        Unary::Relu => {
+            each.from_y(|x| if x <= zero { zero } else { x }, |y, dy| if y <= zero { zero } else { dy })
+        }
+        Unary::LeakyRelu => {
+            each.from_x(|x| if x > zero { x } else { a * x }, |x, dy| if x > zero { dy } else { a * dy })
+        }
+        Unary::Elu => each.from_x(
+            |x| if x > zero { x } else { a * M::exp_m1(x) },
+            |x, dy| if x > zero { dy } else { dy * a * M::exp(x) },
+        ),
+        // The derivative of x P(x) is P(x) + x p(x), with P the normal distribution, p its density.
+        Unary::Gelu => each.from_x(
+            |x| x * M::normal_cdf(x),
+            |x, dy| dy * (M::normal_cdf(x) + x * M::exp(-half * x * x) * T::of(NORMAL_PEAK)),
+        ),
+        Unary::Softplus => each.from_x(
+            |x| if a * x > b { x } else { M::exp(a * x).ln_1p() / a },
+            |x, dy| if a * x > b { dy } else { dy * M::sigmoid(a * x) },
+        ),
+        Unary::Clamp => each.from_x(
+            |x| {
+                let x = if x < a { a } else { x };
+                if x > b { b } else { x }
+            },
+            |x, dy| if x >= a && x <= b { dy } else { zero },
+        ),
+        Unary::AddScalar => each.linear(|x| x + a, |dy| dy),
+        Unary::MulScalar => each.linear(|x| a * x, |dy| a * dy),
+        Unary::DivScalar => each.linear(|x| x / a, |dy| dy / a),
+        Unary::PowScalar if a == zero => each.linear(|_| one, |_| zero),
+        Unary::PowScalar => each.from_x(|x| x.powf(a), |x, dy| dy * a * x.powf(a - one)),
+    }
+}
+
+/// 1 / sqrt(2 pi): the density of the standard normal distribution at 0.
+const NORMAL_PEAK: f64 = 0.398_942_280_401_432_7;
+
+/// What can be done with a row of the table. `from_x` and `from_y` say what the derivative reads.
+trait Use<T> {
+    type Out;
+    fn linear(self, y: impl Fn(T) -> T + Sync, dx: impl Fn(T) -> T + Sync) -> Self::Out;
+    fn from_x(self, y: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) -> Self::Out;
+    fn from_y(self, y: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) -> Self::Out;
+}
+
+struct Saves;
+
+impl<T> Use<T> for Saves {
+    type Out = Saved;
+    fn linear(self, _: impl Fn(T) -> T + Sync, _: impl Fn(T) -> T + Sync) -> Saved {
+        Saved::Nothing
+    }
+    fn from_x(self, _: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) -> Saved {
+        Saved::X
+    }
+    fn from_y(self, _: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) -> Saved {
+        Saved::Y
+    }
+}
+
+struct Forward<'a, T> {
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Float> Use<T> for Forward<'_, T> {
+    type Out = ();
+    fn linear(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T) -> T + Sync) {
+        cpu::map(self.x, self.y, y);
+    }
+    fn from_x(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) {
+        cpu::map(self.x, self.y, y);
+    }
+    fn from_y(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) {
+        cpu::map(self.x, self.y, y);
+    }
+}
+
+struct Backward<'a, T> {
+    /// x or y, whichever the function saves; anything for a linear one.
+    saved: &'a [T],
+    dy: &'a [T],
+    dx: &'a mut [T],
+}
+
+impl<T: Float> Use<T> for Backward<'_, T> {
+    type Out = ();
+    fn linear(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T) -> T + Sync) {
+        cpu::map(self.dy, self.dx, dx);
+    }
+    fn from_x(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) {
+        cpu::map2(self.saved, self.dy, self.dx, dx);
+    }
+    fn from_y(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) {
+        cpu::map2(self.saved, self.dy, self.dx, dx);
+    }
+}
+
+/// Rung 0 calls the standard library's functions; rung 1 computes exp, tanh and their kin in f32
+/// with the vectorised formulas of `math.rs`. In f64 both are the same.
+pub const UNARY_RUNGS: &[&str] = &["std", "vectorised"];
+
+/// `y = f(x)` with parameters `[a, b]`.
+pub fn unary(f: Unary, params: [f64; 2], x: &Storage) -> Result<Storage> {
+    unary_rung(usize::MAX, f, params, x)
+}
+
+/// [`unary`] by the given rung of [`UNARY_RUNGS`].
+pub fn unary_rung(rung: usize, f: Unary, [a, b]: [f64; 2], x: &Storage) -> Result<Storage> {
+    let mut y = Storage::empty(&x.device(), x.dtype(), x.len())?;
+    match x.device() {
+        Device::Cpu => for_float!(f.name(), x.dtype(), T => {
+            let (a, b) = (T::of(a), T::of(b));
+            let each = Forward::<T> { x: x.as_slice()?, y: y.as_mut_slice()? };
+            match rung {
+                0 => table::<T, Std, _>(f, a, b, each),
+                _ => table::<T, Fast, _>(f, a, b, each),
+            }
+        }),
+    }
+    Ok(y)
+}
+
+/// `dx` from `dy` and what [`Unary::saves`] names (`None` for [`Saved::Nothing`]).
+pub fn unary_backward(f: Unary, params: [f64; 2], saved: Option<&Storage>, dy: &Storage) -> Result<Storage> {
+    unary_backward_rung(usize::MAX, f, params, saved, dy)
+}
+
+/// [`unary_backward`] by the given rung of [`UNARY_RUNGS`].
+pub fn unary_backward_rung(
+    rung: usize,
+    f: Unary,
+    [a, b]: [f64; 2],
+    saved: Option<&Storage>,
+    dy: &Storage,
+) -> Result<Storage> {
+    // A linear function reads nothing but dy.
+    let saved = saved.unwrap_or(dy);
+    same_device_and_dtype(f.name(), &[saved, dy])?;
+    if saved.len() != dy.len() {
+        let message = format!("{} elements were saved, {} gradients arrive", saved.len(), dy.len());
+        return shape_error(f.name(), message);
+    }
+    let mut dx = Storage::empty(&dy.device(), dy.dtype(), dy.len())?;
+    match dy.device() {
+        Device::Cpu => for_float!(f.name(), dy.dtype(), T => {
+            let (a, b) = (T::of(a), T::of(b));
+            let each =
+                Backward::<T> { saved: saved.as_slice()?, dy: dy.as_slice()?, dx: dx.as_mut_slice()? };
+            match rung {
+                0 => table::<T, Std, _>(f, a, b, each),
+                _ => table::<T, Fast, _>(f, a, b, each),
+            }
+        }),
+    }
+    Ok(dx)
+}
+
+impl Unary {
+    /// The name messages and graphs use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unary::Neg => "neg",
+            Unary::Abs => "abs",
+            Unary::Exp => "exp",
+            Unary::Log => "log",
+            Unary::Sqrt => "sqrt",
+            Unary::Square => "square",
+            Unary::Tanh => "tanh",
+            Unary::Sigmoid => "sigmoid",
+            Unary::Relu => "relu",
+            Unary::LeakyRelu => "leaky_relu",
+            Unary::Elu => "elu",
+            Unary::Gelu => "gelu",
+            Unary::Softplus => "softplus",
+            Unary::Clamp => "clamp",
+            Unary::AddScalar => "add_scalar",
+            Unary::MulScalar => "mul_scalar",
+            Unary::DivScalar => "div_scalar",
+            Unary::PowScalar => "pow_scalar",
+        }
+    }
+}
