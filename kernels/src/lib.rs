@@ -10,6 +10,7 @@ pub mod dtype;
 mod error;
 pub mod ops;
 pub mod philox;
+mod split;
 mod storage;
 
 pub use device::Device;

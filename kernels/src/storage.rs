@@ -107,6 +107,17 @@ impl Storage {
     }
 }
 
+/// Checks that all buffers of an op lie on one device; their types may differ.
+pub(crate) fn same_device(op: &'static str, all: &[&Storage]) -> Result<()> {
+    for pair in all.windows(2) {
+        let (left, right) = (pair[0].device(), pair[1].device());
+        if left != right {
+            return Err(Error::DeviceMismatch { op, left, right });
+        }
+    }
+    Ok(())
+}
+
 fn wrong_type<T: Element>(got: DType) -> Error {
     Error::DType { op: "read", expected: T::DTYPE.to_string(), got }
 }
