@@ -1,6 +1,8 @@
 //! The ops of networks beyond convolution and arithmetic, against their formulas and against
 //! finite differences.
 
+mod cross_entropy;
+mod dropout;
 mod pool;
 
 use voxgrad_engine::random::Rng;
