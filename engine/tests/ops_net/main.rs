@@ -1,6 +1,7 @@
 //! The ops of networks beyond convolution and arithmetic, against their formulas and against
 //! finite differences.
 
+mod batch_norm;
 mod cross_entropy;
 mod dropout;
 mod pool;
