@@ -48,6 +48,11 @@ impl Error {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
         move |e| voxgrad_engine::Error::io(path)(e).into()
     }
+
+    /// A file that is not what it should be.
+    pub(crate) fn file(path: &Path, message: String) -> Error {
+        voxgrad_engine::Error::File { path: path.into(), message }.into()
+    }
 }
 
 impl From<voxgrad_kernels::Error> for Error {

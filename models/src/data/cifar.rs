@@ -5,10 +5,8 @@
 
 use std::path::Path;
 
-use voxgrad_engine::Error;
-
 use super::Images;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Channels, rows, columns.
 pub const SIZE: [usize; 3] = [3, 32, 32];
@@ -41,12 +39,12 @@ pub fn read(folder: &Path, files: &[&str], classes: &[u8]) -> Result<Images> {
         let path = folder.join(file);
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
         read_records(&bytes, classes, &mut pixels, &mut labels)
-            .map_err(|message| Error::File { path, message })?;
+            .map_err(|message| Error::file(&path, message))?;
     }
     if labels.is_empty() {
         let names: Vec<&str> = classes.iter().filter_map(|&c| CLASSES.get(c as usize).copied()).collect();
         let message = format!("no image of the classes {names:?} in {files:?}");
-        return Err(Error::File { path: folder.into(), message }.into());
+        return Err(Error::file(folder, message));
     }
     Ok(Images::new(pixels, SIZE, labels)?)
 }

@@ -1,7 +1,9 @@
 //! Data sets: found on this machine, downloaded once, or drawn by the project itself.
 
+pub mod archive;
 pub mod cifar;
 pub mod cifar2;
+pub mod download;
 mod images;
 mod places;
 
