@@ -70,7 +70,7 @@ fn sigmoid<T: Float>(x: T, exp: impl Fn(T) -> T) -> T {
 #[inline(always)]
 fn reduce(x: f32) -> (i32, f32) {
     const ROUND: f32 = 12_582_912.0;
-    const LN2_HIGH: f32 = 0.693_359_375;
+    const LN2_HIGH: f32 = 355.0 / 512.0;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;

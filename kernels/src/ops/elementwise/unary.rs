@@ -73,7 +73,7 @@ fn table<T: Float, M: Math<T>, U: Use<T>>(function: Unary, a: T, b: T, each: U) 
     // Comparisons are written so that a NaN input gives a NaN.
     match function {
         Unary::Neg => each.linear(|x| -x, |dy| -dy),
-        Unary::Abs => each.from_x(
+        Unary::Abs => each.keep_x(
             |x| x.abs(),
             |x, dy| {
                 if x > zero {
@@ -85,32 +85,32 @@ fn table<T: Float, M: Math<T>, U: Use<T>>(function: Unary, a: T, b: T, each: U) 
                 }
             },
         ),
-        Unary::Exp => each.from_y(|x| M::exp(x), |y, dy| dy * y),
-        Unary::Log => each.from_x(|x| x.ln(), |x, dy| dy / x),
-        Unary::Sqrt => each.from_y(|x| x.sqrt(), |y, dy| dy / (two * y)),
-        Unary::Square => each.from_x(|x| x * x, |x, dy| two * x * dy),
-        Unary::Tanh => each.from_y(|x| M::tanh(x), |y, dy| dy * (one - y * y)),
-        Unary::Sigmoid => each.from_y(|x| M::sigmoid(x), |y, dy| dy * y * (one - y)),
+        Unary::Exp => each.keep_y(|x| M::exp(x), |y, dy| dy * y),
+        Unary::Log => each.keep_x(|x| x.ln(), |x, dy| dy / x),
+        Unary::Sqrt => each.keep_y(|x| x.sqrt(), |y, dy| dy / (two * y)),
+        Unary::Square => each.keep_x(|x| x * x, |x, dy| two * x * dy),
+        Unary::Tanh => each.keep_y(|x| M::tanh(x), |y, dy| dy * (one - y * y)),
+        Unary::Sigmoid => each.keep_y(|x| M::sigmoid(x), |y, dy| dy * y * (one - y)),
         Unary::Relu => {
-            each.from_y(|x| if x <= zero { zero } else { x }, |y, dy| if y <= zero { zero } else { dy })
+            each.keep_y(|x| if x <= zero { zero } else { x }, |y, dy| if y <= zero { zero } else { dy })
         }
         Unary::LeakyRelu => {
-            each.from_x(|x| if x > zero { x } else { a * x }, |x, dy| if x > zero { dy } else { a * dy })
+            each.keep_x(|x| if x > zero { x } else { a * x }, |x, dy| if x > zero { dy } else { a * dy })
         }
-        Unary::Elu => each.from_x(
+        Unary::Elu => each.keep_x(
             |x| if x > zero { x } else { a * M::exp_m1(x) },
             |x, dy| if x > zero { dy } else { dy * a * M::exp(x) },
         ),
         // The derivative of x P(x) is P(x) + x p(x), with P the normal distribution, p its density.
-        Unary::Gelu => each.from_x(
+        Unary::Gelu => each.keep_x(
             |x| x * M::normal_cdf(x),
             |x, dy| dy * (M::normal_cdf(x) + x * M::exp(-half * x * x) * T::of(NORMAL_PEAK)),
         ),
-        Unary::Softplus => each.from_x(
+        Unary::Softplus => each.keep_x(
             |x| if a * x > b { x } else { M::exp(a * x).ln_1p() / a },
             |x, dy| if a * x > b { dy } else { dy * M::sigmoid(a * x) },
         ),
-        Unary::Clamp => each.from_x(
+        Unary::Clamp => each.keep_x(
             |x| {
                 let x = if x < a { a } else { x };
                 if x > b { b } else { x }
@@ -120,20 +120,22 @@ fn table<T: Float, M: Math<T>, U: Use<T>>(function: Unary, a: T, b: T, each: U) 
         Unary::AddScalar => each.linear(|x| x + a, |dy| dy),
         Unary::MulScalar => each.linear(|x| a * x, |dy| a * dy),
         Unary::DivScalar => each.linear(|x| x / a, |dy| dy / a),
-        Unary::PowScalar if a == zero => each.linear(|_| one, |_| zero),
-        Unary::PowScalar => each.from_x(|x| x.powf(a), |x, dy| dy * a * x.powf(a - one)),
+        // x^0 is 1 everywhere: its derivative is 0 at 0 too.
+        Unary::PowScalar => {
+            each.keep_x(|x| x.powf(a), |x, dy| if a == zero { zero } else { dy * a * x.powf(a - one) })
+        }
     }
 }
 
 /// 1 / sqrt(2 pi): the density of the standard normal distribution at 0.
 const NORMAL_PEAK: f64 = 0.398_942_280_401_432_7;
 
-/// What can be done with a row of the table. `from_x` and `from_y` say what the derivative reads.
+/// What can be done with a row of the table. The name says what is kept for the derivative.
 trait Use<T> {
     type Out;
     fn linear(self, y: impl Fn(T) -> T + Sync, dx: impl Fn(T) -> T + Sync) -> Self::Out;
-    fn from_x(self, y: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) -> Self::Out;
-    fn from_y(self, y: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) -> Self::Out;
+    fn keep_x(self, y: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) -> Self::Out;
+    fn keep_y(self, y: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) -> Self::Out;
 }
 
 struct Saves;
@@ -143,10 +145,10 @@ impl<T> Use<T> for Saves {
     fn linear(self, _: impl Fn(T) -> T + Sync, _: impl Fn(T) -> T + Sync) -> Saved {
         Saved::Nothing
     }
-    fn from_x(self, _: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) -> Saved {
+    fn keep_x(self, _: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) -> Saved {
         Saved::X
     }
-    fn from_y(self, _: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) -> Saved {
+    fn keep_y(self, _: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) -> Saved {
         Saved::Y
     }
 }
@@ -161,10 +163,10 @@ impl<T: Float> Use<T> for Forward<'_, T> {
     fn linear(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T) -> T + Sync) {
         cpu::map(self.x, self.y, y);
     }
-    fn from_x(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) {
+    fn keep_x(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) {
         cpu::map(self.x, self.y, y);
     }
-    fn from_y(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) {
+    fn keep_y(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) {
         cpu::map(self.x, self.y, y);
     }
 }
@@ -181,10 +183,10 @@ impl<T: Float> Use<T> for Backward<'_, T> {
     fn linear(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T) -> T + Sync) {
         cpu::map(self.dy, self.dx, dx);
     }
-    fn from_x(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) {
+    fn keep_x(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) {
         cpu::map2(self.saved, self.dy, self.dx, dx);
     }
-    fn from_y(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) {
+    fn keep_y(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) {
         cpu::map2(self.saved, self.dy, self.dx, dx);
     }
 }

@@ -29,7 +29,8 @@ pub fn write<T: Element>(p: &Strided, x: &[T], y: &mut [T]) {
     runs(&p.shape[..dims], [&p.strides[..dims]], 0..x.len(), |run, [at]| {
         let x = &x[run];
         match step {
-            1 => y[at..at + x.len()].copy_from_slice(x),
+            // 0: the view is a single element.
+            0 | 1 => y[at..at + x.len()].copy_from_slice(x),
             _ => y[at..].iter_mut().step_by(step).zip(x).for_each(|(y, &x)| *y = x),
         }
     });
