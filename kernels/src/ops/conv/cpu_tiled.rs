@@ -140,7 +140,15 @@ fn correlate<T: Float>(
             for (i, panel) in panels.chunks_exact(tile.rows * shifts.len()).enumerate() {
                 let row = i * tile.rows;
                 let height = tile.rows.min(rows - row);
-                tile.add(panel, &volume[first + q..], shifts, &mut scratch[row * run + q..], run, height, tile.cols);
+                tile.add(
+                    panel,
+                    &volume[first + q..],
+                    shifts,
+                    &mut scratch[row * run + q..],
+                    run,
+                    height,
+                    tile.cols,
+                );
             }
         }
         for row in 0..rows {
@@ -270,7 +278,8 @@ fn add_sample<T: Float>(p: &Conv, dy: &[T], x: &[T], padded: &mut Vec<T>, spread
             // At the edges a tile repeats its last row and that result is not used.
             let a: [&[T]; 4] = std::array::from_fn(|i| &spread[(o + i).min(outputs - 1) * pitch + q..]);
             for t in (0..shifts.len()).step_by(tile.terms) {
-                let b: [&[T]; 4] = std::array::from_fn(|j| &padded[shifts[(t + j).min(shifts.len() - 1)] + q..]);
+                let b: [&[T]; 4] =
+                    std::array::from_fn(|j| &padded[shifts[(t + j).min(shifts.len() - 1)] + q..]);
                 let sums = tile.sums(&a[..tile.rows], &b[..tile.terms], len);
                 for i in 0..tile.rows.min(outputs - o) {
                     for j in 0..tile.terms.min(shifts.len() - t) {

@@ -68,7 +68,10 @@ impl Conv {
             return fail(format!("input and weight need {} dimensions", D + 2));
         }
         if groups == 0 || x[1] % groups != 0 || w[0] % groups != 0 {
-            return fail(format!("{groups} groups do not divide {} input and {} output channels", x[1], w[0]));
+            return fail(format!(
+                "{groups} groups do not divide {} input and {} output channels",
+                x[1], w[0]
+            ));
         }
         if x[1] / groups != w[1] {
             let each = if groups == 1 { String::new() } else { format!(" in each of {groups} groups") };
@@ -102,7 +105,9 @@ impl Conv {
                 return fail(format!("padding {padding} or dilation {dilation} is too large"));
             };
             if room < span {
-                return fail(format!("the padded input ({room}) is smaller than the kernel's reach ({span})"));
+                return fail(format!(
+                    "the padded input ({room}) is smaller than the kernel's reach ({span})"
+                ));
             }
             if room.max(stride) > i32::MAX as usize {
                 return fail(format!("padding {padding} or stride {stride} is too large"));
@@ -171,7 +176,13 @@ pub fn forward(p: &Conv, x: &Storage, w: &Storage, bias: Option<&Storage>) -> Re
 }
 
 /// As [`forward`], with the rung asked for.
-pub fn forward_rung(rung: usize, p: &Conv, x: &Storage, w: &Storage, bias: Option<&Storage>) -> Result<Storage> {
+pub fn forward_rung(
+    rung: usize,
+    p: &Conv,
+    x: &Storage,
+    w: &Storage,
+    bias: Option<&Storage>,
+) -> Result<Storage> {
     let mut buffers = vec![("input", x, p.x_len()), ("weight", w, p.w_len())];
     buffers.extend(bias.map(|bias| ("bias", bias, p.out_channels as usize)));
     p.check("conv", &buffers)?;
