@@ -4,6 +4,7 @@
 mod batch_norm;
 mod cross_entropy;
 mod dropout;
+mod grid_sample;
 mod pool;
 
 use voxgrad_engine::random::Rng;
