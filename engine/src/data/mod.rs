@@ -1,8 +1,9 @@
-//! Data loading: data sets that give samples, and a loader that makes shuffled batches of them, with
-//! worker threads where that helps.
+//! Data loading: data sets that give samples, transforms that change them, and a loader that makes
+//! shuffled batches of them, with worker threads where that helps.
 
 mod dataset;
 mod loader;
+pub mod transforms;
 
 pub use dataset::{BatchBuffer, Dataset, Sample, TensorDataset};
 pub use loader::{Batch, DataLoader, Epoch};
