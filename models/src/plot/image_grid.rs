@@ -125,7 +125,7 @@ impl ImageGrid {
         }
         let color = if cell.wrong { ALARM } else { INK };
         for (i, line) in cell.caption.iter().enumerate() {
-            let at = (px(middle), y0 + height + px(9 + LINE * i as i32));
+            let at = (px(middle), y0 + height + px(12 + LINE * i as i32));
             area.draw(&Text::new(line.as_str(), at, text(16, color).pos(Pos::new(HPos::Center, VPos::Top))))?;
         }
         Ok(())

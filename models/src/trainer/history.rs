@@ -1,0 +1,129 @@
+//! What a run has measured so far: one line of JSON per epoch.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{Error, Result, atomic};
+
+/// One epoch's measurements: one line of `metrics.jsonl`. A number that is not finite is written
+/// as `null` and read back as NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// The mean of the batch losses while training, each measured before its step.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub train_loss: f64,
+    /// The mean loss of the validation samples after the epoch.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub val_loss: f64,
+    /// The part of the training samples that is classified right after the epoch.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub train_acc: f64,
+    /// The part of the validation samples that is classified right after the epoch.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub val_acc: f64,
+    /// How long it took, measuring included.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub seconds: f64,
+}
+
+fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// Adds a line to the file at `path`.
+pub(super) fn append(path: &Path, metrics: &EpochMetrics) -> Result<()> {
+    let line = format!("{}\n", to_json(path, metrics)?);
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(Error::io(path))
+}
+
+/// Reads epochs 1 to `epochs` and cuts off what comes after them: an epoch that a crash finished
+/// measuring but not saving, perhaps half a line, will be trained and written again.
+///
+/// # Errors
+/// When one of those lines is missing or broken; the message has its number.
+pub(super) fn read_and_cut(path: &Path, epochs: usize) -> Result<Vec<EpochMetrics>> {
+    let text = match fs::read_to_string(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && epochs == 0 => return Ok(Vec::new()),
+        read => read.map_err(Error::io(path))?,
+    };
+    let broken = |message: String| voxgrad_engine::Error::File { path: path.to_path_buf(), message };
+    let mut history = Vec::new();
+    let mut kept = 0;
+    for (i, line) in text.split_inclusive('\n').enumerate().take(epochs) {
+        let metrics: EpochMetrics =
+            serde_json::from_str(line).map_err(|e| broken(format!("line {}: {e}", i + 1)))?;
+        if metrics.epoch != i + 1 {
+            return Err(broken(format!("line {0} is of epoch {1}, not {0}", i + 1, metrics.epoch)).into());
+        }
+        history.push(metrics);
+        kept += line.len();
+    }
+    if history.len() < epochs {
+        let there = history.len();
+        return Err(broken(format!("it has {there} lines, but {epochs} epochs are finished")).into());
+    }
+    if kept < text.len() {
+        atomic::write(path, &text.as_bytes()[..kept])?;
+    }
+    Ok(history)
+}
+
+fn to_json(path: &Path, metrics: &EpochMetrics) -> Result<String> {
+    serde_json::to_string(metrics).map_err(|e| {
+        voxgrad_engine::Error::File { path: path.to_path_buf(), message: e.to_string() }.into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(epoch: usize) -> EpochMetrics {
+        EpochMetrics { epoch, train_loss: 0.5, val_loss: 0.25, train_acc: 0.75, val_acc: 0.5, seconds: 1.5 }
+    }
+
+    #[test]
+    fn epochs_that_were_not_saved_are_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        (1..=3).for_each(|epoch| append(&path, &metrics(epoch)).unwrap());
+        fs::write(&path, fs::read_to_string(&path).unwrap() + "{\"epoch\":4,\"tr").unwrap();
+        assert_eq!(read_and_cut(&path, 2).unwrap(), [metrics(1), metrics(2)]);
+        append(&path, &metrics(3)).unwrap();
+        assert_eq!(read_and_cut(&path, 3).unwrap().len(), 3);
+        assert_eq!(
+            fs::read_to_string(&path).unwrap().lines().last().unwrap(),
+            r#"{"epoch":3,"train_loss":0.5,"val_loss":0.25,"train_acc":0.75,"val_acc":0.5,"seconds":1.5}"#
+        );
+    }
+
+    #[test]
+    fn what_is_not_finite_is_null() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        append(&path, &EpochMetrics { val_loss: f64::NAN, ..metrics(1) }).unwrap();
+        assert!(fs::read_to_string(&path).unwrap().contains("\"val_loss\":null"));
+        assert!(read_and_cut(&path, 1).unwrap()[0].val_loss.is_nan());
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        assert!(read_and_cut(&path, 0).unwrap().is_empty(), "a run stopped in its first epoch has no file");
+        let message = |epochs| read_and_cut(&path, epochs).unwrap_err().to_string();
+        assert!(message(1).contains("metrics.jsonl"));
+        append(&path, &metrics(1)).unwrap();
+        assert!(message(2).contains("it has 1 lines, but 2 epochs are finished"), "{}", message(2));
+        append(&path, &metrics(3)).unwrap();
+        assert!(message(2).contains("line 2 is of epoch 3, not 2"), "{}", message(2));
+        fs::write(&path, "{\"epoch\":1}\n").unwrap();
+        assert!(message(1).contains("line 1: missing field"), "{}", message(1));
+    }
+}

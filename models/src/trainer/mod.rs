@@ -1,0 +1,288 @@
+//! The training loop that all lessons share: train, measure, write down, save, and go on later.
+//!
+//! A run lives in a directory ([`RunDir`]):
+//!
+//! | file | what |
+//! |---|---|
+//! | `config.json` | the settings it was made with |
+//! | `metrics.jsonl` | one line per epoch: [`EpochMetrics`] |
+//! | `loss.png`, `accuracy.png` | the same as curves |
+//! | `last.safetensors` | the weights after the last finished epoch, under PyTorch's names |
+//! | `best.safetensors` | those of the epoch with the lowest validation loss |
+//! | `resume.safetensors` | what it takes to go on exactly: weights, optimizer, position |
+//!
+//! Every file is replaced at once, so whenever a run ends, however it ends, they are whole. A run
+//! that was stopped between two batches and resumed reaches the same weights, bit for bit, as one
+//! that was not: what a batch holds depends on the seed, the epoch and its number alone, and the
+//! random generator goes on where it stood.
+
+mod console;
+mod evaluate;
+mod history;
+mod interrupt;
+mod run_dir;
+mod snapshot;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use voxgrad_engine::data::DataLoader;
+use voxgrad_engine::nn::Module;
+use voxgrad_engine::ops::CrossEntropyOptions;
+use voxgrad_engine::optim::Optimizer;
+use voxgrad_engine::{Tensor, checkpoint};
+
+pub use console::Console;
+pub use evaluate::{Evaluation, evaluate};
+pub use history::EpochMetrics;
+pub use interrupt::{EXIT_INTERRUPTED, stop_on_ctrl_c};
+pub use run_dir::RunDir;
+use snapshot::Position;
+
+use crate::plot::LineChart;
+use crate::{Error, Result};
+
+/// Reading a loss waits for the device, so losses are read this many at a time.
+const LOSSES_AT_ONCE: usize = 16;
+
+/// The data of a run.
+pub struct Loaders {
+    /// What the network learns from, shuffled and perhaps augmented.
+    pub train: DataLoader,
+    /// The same samples as they are, to measure the training accuracy.
+    pub train_eval: DataLoader,
+    /// Samples that the network never learns from.
+    pub val: DataLoader,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All epochs are done.
+    Finished,
+    /// It was stopped and saved, so many batches into the epoch after `epochs` finished ones.
+    Stopped {
+        /// Finished epochs.
+        epochs: usize,
+        /// Batches trained after those.
+        batches: usize,
+    },
+}
+
+/// Trains a network on class labels with cross-entropy, and keeps the books of the run.
+pub struct Trainer<'a> {
+    model: &'a dyn Module,
+    optimizer: &'a mut dyn Optimizer,
+    loaders: Loaders,
+    run: &'a RunDir,
+    console: &'a mut Console,
+    at: Position,
+    history: Vec<EpochMetrics>,
+    /// Losses that have not been read yet.
+    unread: Vec<Tensor>,
+}
+
+impl<'a> Trainer<'a> {
+    /// A run from the beginning, in a directory that [`RunDir::start`] has prepared.
+    ///
+    /// # Errors
+    /// When a loader has no batches.
+    pub fn new(
+        model: &'a dyn Module,
+        optimizer: &'a mut dyn Optimizer,
+        loaders: Loaders,
+        run: &'a RunDir,
+        console: &'a mut Console,
+    ) -> Result<Trainer<'a>> {
+        for (name, loader) in [("training", &loaders.train), ("validation", &loaders.val)] {
+            if loader.is_empty() {
+                return Err(Error::Run(format!("the {name} data is less than one batch")));
+            }
+        }
+        let (at, history, unread) = (Position::START, Vec::new(), Vec::new());
+        Ok(Trainer { model, optimizer, loaders, run, console, at, history, unread })
+    }
+
+    /// Puts everything back to where the run in the directory stopped. Call [`RunDir::check_resume`]
+    /// before it.
+    ///
+    /// # Errors
+    /// When a file of the run is missing or broken.
+    pub fn resume(&mut self) -> Result<()> {
+        let path = self.run.file("resume.safetensors");
+        let at = snapshot::load(&path, self.model, self.optimizer)?;
+        let batches = self.loaders.train.len();
+        if at.batches > batches {
+            let message = format!("it stopped at batch {} of an epoch of {batches}", at.batches);
+            return Err(voxgrad_engine::Error::File { path, message }.into());
+        }
+        self.history = history::read_and_cut(&self.run.file("metrics.jsonl"), at.epochs)?;
+        self.at = at;
+        let place = match at.batches {
+            0 => String::new(),
+            n => format!(" and {n} of {batches} batches"),
+        };
+        self.console.say(&format!("Going on after {} epochs{place}", at.epochs));
+        Ok(())
+    }
+
+    /// The measurements of all finished epochs, those of earlier sessions included.
+    pub fn history(&self) -> &[EpochMetrics] {
+        &self.history
+    }
+
+    /// Trains until `epochs` epochs are done or `stop` is set, which it looks at after every batch.
+    ///
+    /// # Errors
+    /// When the loss is no longer a number, when a file can't be written, or when fewer epochs are
+    /// asked for than are done. What was saved before stays.
+    pub fn fit(&mut self, epochs: usize, stop: &AtomicBool) -> Result<Outcome> {
+        let done = self.at.epochs + usize::from(self.at.batches > 0);
+        if epochs < done {
+            let allowed = format!("--epochs {epochs}: {done} epochs are begun or done already");
+            return Err(Error::Usage(format!("{allowed}; give at least that many")));
+        }
+        let per_epoch = self.loaders.train.len();
+        self.console.start_bar(self.batches_done(), epochs.saturating_mul(per_epoch) as u64);
+        let fitted = self.fit_epochs(epochs, stop);
+        self.console.end_bar();
+        self.model.eval();
+        fitted
+    }
+
+    fn fit_epochs(&mut self, epochs: usize, stop: &AtomicBool) -> Result<Outcome> {
+        while self.at.epochs < epochs {
+            let (began, before) = (Instant::now(), self.at.seconds);
+            let measured = self.train_epoch(epochs, stop)?;
+            self.at.seconds = before + began.elapsed().as_secs_f64();
+            let Some((train, val)) = measured else {
+                self.save_position()?;
+                self.draw_curves()?;
+                return Ok(Outcome::Stopped { epochs: self.at.epochs, batches: self.at.batches });
+            };
+            self.finish_epoch(epochs, train, val)?;
+        }
+        Ok(Outcome::Finished)
+    }
+
+    /// The rest of an epoch's batches, then its measurements: of the training and of the validation
+    /// data. `None` when it was stopped.
+    fn train_epoch(&mut self, epochs: usize, stop: &AtomicBool) -> Result<Option<(Evaluation, Evaluation)>> {
+        self.model.train();
+        for batch in self.loaders.train.epoch_from(self.at.epochs as u64, self.at.batches) {
+            let batch = batch?;
+            let logits = self.model.forward(&batch.inputs)?;
+            let loss = logits.cross_entropy(&batch.targets, &CrossEntropyOptions::default())?;
+            self.optimizer.zero_grad();
+            loss.backward()?;
+            self.optimizer.step()?;
+
+            self.unread.push(loss.detach());
+            self.at.batches += 1;
+            if self.unread.len() == LOSSES_AT_ONCE {
+                self.read_losses()?;
+            }
+            let epoch = self.at.epochs + 1;
+            self.console.move_bar(self.batches_done(), || format!("epoch {epoch}/{epochs}"));
+            if stop.load(Ordering::Relaxed) {
+                self.read_losses()?;
+                return Ok(None);
+            }
+        }
+        self.read_losses()?;
+        // A stop from here on is one after the last batch: resuming measures, and trains no batch twice.
+        let Some(train) = evaluate(self.model, &self.loaders.train_eval, stop)? else { return Ok(None) };
+        let Some(val) = evaluate(self.model, &self.loaders.val, stop)? else { return Ok(None) };
+        Ok(Some((train, val)))
+    }
+
+    /// Adds the losses read from the device to the epoch's sum, in the order of their batches.
+    fn read_losses(&mut self) -> Result<()> {
+        let first = self.at.batches - self.unread.len() + 1;
+        for (i, loss) in std::mem::take(&mut self.unread).iter().enumerate() {
+            let loss = loss.item()?;
+            if !loss.is_finite() {
+                return Err(Error::Run(format!(
+                    "the training loss is {loss} in epoch {}, batch {}: the weights have run away. \
+                     A learning rate below {} may help. The files in {} are those of epoch {}",
+                    self.at.epochs + 1,
+                    first + i,
+                    self.optimizer.lr(),
+                    self.run.path().display(),
+                    self.at.epochs,
+                )));
+            }
+            self.at.loss_sum += loss;
+        }
+        Ok(())
+    }
+
+    fn finish_epoch(&mut self, epochs: usize, train: Evaluation, val: Evaluation) -> Result<()> {
+        let metrics = EpochMetrics {
+            epoch: self.at.epochs + 1,
+            train_loss: self.at.loss_sum / self.at.batches as f64,
+            val_loss: val.loss,
+            train_acc: train.accuracy,
+            val_acc: val.accuracy,
+            seconds: self.at.seconds,
+        };
+        let EpochMetrics { epoch, train_loss, .. } = metrics;
+        let best = val.loss < self.at.best_val_loss;
+        self.save_weights("last.safetensors", &metrics)?;
+        if best || epoch == 1 {
+            self.save_weights("best.safetensors", &metrics)?;
+        }
+        history::append(&self.run.file("metrics.jsonl"), &metrics)?;
+        self.history.push(metrics);
+        let best_val_loss = if best { val.loss } else { self.at.best_val_loss };
+        self.at = Position { epochs: epoch, best_val_loss, ..Position::START };
+        // Last of all: after a crash before this line the epoch is trained again.
+        self.save_position()?;
+
+        let tenth = epoch == 1 || epoch.is_multiple_of(10);
+        if tenth {
+            self.console.say_with_time(&format!("Epoch {epoch}, Training loss {train_loss:.4}"));
+        }
+        if tenth || epoch == epochs {
+            self.draw_curves()?;
+        }
+        Ok(())
+    }
+
+    fn save_weights(&self, name: &str, metrics: &EpochMetrics) -> Result<()> {
+        let metadata = [
+            // Other programs ask for this one.
+            ("format", "pt".to_string()),
+            ("epoch", metrics.epoch.to_string()),
+            ("train_loss", metrics.train_loss.to_string()),
+            ("val_loss", metrics.val_loss.to_string()),
+            ("val_acc", metrics.val_acc.to_string()),
+        ];
+        let metadata = metadata.map(|(key, value)| (key.to_string(), value)).into_iter().collect();
+        Ok(checkpoint::save(&self.run.file(name), &self.model.state_dict()?, &metadata)?)
+    }
+
+    fn save_position(&self) -> Result<()> {
+        snapshot::save(&self.run.file("resume.safetensors"), self.model, self.optimizer, self.at)
+    }
+
+    /// Draws the curves of all finished epochs.
+    fn draw_curves(&self) -> Result<()> {
+        if self.history.is_empty() {
+            return Ok(());
+        }
+        let curve = |value: fn(&EpochMetrics) -> f64| {
+            self.history.iter().map(move |m| (m.epoch as f64, value(m))).collect::<Vec<_>>()
+        };
+        let loss = LineChart::new("Loss").x_label("epoch").y_label("cross-entropy").from_zero();
+        let loss = loss.series("training", curve(|m| m.train_loss));
+        loss.series("validation", curve(|m| m.val_loss)).save(self.run.file("loss.png"))?;
+        let accuracy = LineChart::new("Accuracy").x_label("epoch").y_label("accuracy");
+        let accuracy = accuracy.series("training", curve(|m| m.train_acc));
+        accuracy.series("validation", curve(|m| m.val_acc)).save(self.run.file("accuracy.png"))
+    }
+
+    fn batches_done(&self) -> u64 {
+        (self.at.epochs.saturating_mul(self.loaders.train.len())).saturating_add(self.at.batches) as u64
+    }
+}

@@ -1,0 +1,223 @@
+//! The directory of one run: its settings, measurements, checkpoints and pictures.
+
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Error, Result, atomic};
+
+/// Files that hold work which a new run must not overwrite.
+const PRECIOUS: [&str; 4] = ["resume.safetensors", "last.safetensors", "best.safetensors", "metrics.jsonl"];
+
+/// Settings that may change when a run goes on. All others decide what its weights become.
+const FREE: [&str; 4] = ["epochs", "device", "build", "version"];
+
+/// The directory of one run. While it is open no other run can write into it.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    /// Holds the lock; none on a file system without locks.
+    lock: Option<File>,
+}
+
+impl RunDir {
+    /// Makes the directory if need be, and makes sure that it can be written and that no other run
+    /// is writing it. An old run in it stays as it is until [`RunDir::start`].
+    ///
+    /// # Errors
+    /// When it can't be written, or when there is nothing in it to `resume`.
+    pub fn open(path: impl AsRef<Path>, resume: bool) -> Result<RunDir> {
+        // `runs/x/` and `runs/x` are one name.
+        let path: PathBuf = path.as_ref().components().collect();
+        if resume && !path.join("resume.safetensors").exists() {
+            return Err(Error::Run(format!(
+                "--resume: {} holds no resume.safetensors, so there is nothing to go on with; \
+                 start a run without --resume",
+                path.display()
+            )));
+        }
+        let refused = |e| Error::Run(format!("--out {}: it cannot be written: {e}", path.display()));
+        fs::create_dir_all(&path).map_err(refused)?;
+        let file = File::create(path.join(".lock")).map_err(refused)?;
+        let lock = match file.try_lock() {
+            Ok(()) => Some(file),
+            Err(TryLockError::WouldBlock) => {
+                let message = "another run is writing into it; wait for that one or give another directory";
+                return Err(Error::Run(format!("--out {}: {message}", path.display())));
+            }
+            Err(TryLockError::Error(_)) => None,
+        };
+        Ok(RunDir { path, lock })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in the directory.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Begins a new run: moves an old one aside, to the first of `<path>.1`, `<path>.2`, .. that is
+    /// free, and writes the settings to `config.json`. Returns where the old run is now.
+    pub fn start(&mut self, config: &impl Serialize) -> Result<Option<PathBuf>> {
+        let moved = if PRECIOUS.iter().any(|name| self.file(name).exists()) {
+            let aside = self.free_name()?;
+            self.lock = None;
+            fs::rename(&self.path, &aside).map_err(Error::io(&self.path))?;
+            *self = RunDir::open(&self.path, false)?;
+            Some(aside)
+        } else {
+            None
+        };
+        self.write_config(config)?;
+        Ok(moved)
+    }
+
+    /// Checks that the run in this directory was made with the same settings, so that going on makes
+    /// one run of both. More epochs, another device and another build are allowed.
+    ///
+    /// # Errors
+    /// When `config.json` is missing or broken, and with all the settings that differ.
+    pub fn check_resume(&self, config: &impl Serialize) -> Result<()> {
+        let out = self.path.display();
+        let path = self.file("config.json");
+        let old = fs::read_to_string(&path).map_err(Error::io(&path))?;
+        let old = parse(&path, &old)?;
+        // Through text, as the old ones: the same number is then the same bits.
+        let new = parse(&path, &to_json(&path, config)?)?;
+        let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
+        let differ = keys.filter(|key| !FREE.contains(&key.as_str()) && old.get(*key) != new.get(*key));
+        let said = |value: Option<&Value>| value.map_or("unset".to_string(), Value::to_string);
+        let differ: Vec<String> = differ
+            .map(|key| format!("{key} was {}, now it is {}", said(old.get(key)), said(new.get(key))))
+            .collect();
+        if !differ.is_empty() {
+            let differ = differ.join("; ");
+            return Err(Error::Run(format!(
+                "--resume: the run in {out} was made with other settings: {differ}; \
+                 give the same ones, or start a new run without --resume"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Writes the settings to `config.json`.
+    pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
+        let path = self.file("config.json");
+        atomic::write(&path, to_json(&path, config)?.as_bytes())
+    }
+
+    fn free_name(&self) -> Result<PathBuf> {
+        let Some(name) = self.path.file_name() else {
+            let out = self.path.display();
+            return Err(Error::Run(format!(
+                "--out {out}: it holds an older run and can't be moved aside under that name; \
+                 give --resume to go on with it, or another directory"
+            )));
+        };
+        let numbered = |n: usize| {
+            let mut name = OsString::from(name);
+            name.push(format!(".{n}"));
+            self.path.with_file_name(name)
+        };
+        let mut n = 1;
+        while numbered(n).symlink_metadata().is_ok() {
+            n += 1;
+        }
+        Ok(numbered(n))
+    }
+}
+
+fn to_json(path: &Path, config: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(config).map_err(|e| broken(path, e.to_string()))?;
+    Ok(text + "\n")
+}
+
+fn parse(path: &Path, text: &str) -> Result<serde_json::Map<String, Value>> {
+    serde_json::from_str(text).map_err(|e| broken(path, e.to_string()))
+}
+
+fn broken(path: &Path, message: String) -> Error {
+    voxgrad_engine::Error::File { path: path.to_path_buf(), message }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_old_run_is_moved_aside_not_overwritten() {
+        let base = tempfile::tempdir().unwrap();
+        let out = base.path().join("run/");
+        let start = || {
+            let mut run = RunDir::open(&out, false).unwrap();
+            run.start(&json!({"lr": 0.01})).unwrap().map(|path| path.file_name().unwrap().to_owned())
+        };
+        assert_eq!(start(), None);
+        assert_eq!(start(), None, "a run without any result is no loss");
+        fs::write(out.join("metrics.jsonl"), "first").unwrap();
+        assert_eq!(start().unwrap(), "run.1");
+        fs::write(out.join("metrics.jsonl"), "second").unwrap();
+        assert_eq!(start().unwrap(), "run.2");
+        assert_eq!(fs::read_to_string(base.path().join("run.1/metrics.jsonl")).unwrap(), "first");
+        assert_eq!(fs::read_to_string(base.path().join("run.2/metrics.jsonl")).unwrap(), "second");
+        assert!(!out.join("metrics.jsonl").exists() && out.join("config.json").exists());
+    }
+
+    #[test]
+    fn two_runs_do_not_share_a_directory() {
+        let base = tempfile::tempdir().unwrap();
+        let first = RunDir::open(base.path(), false).unwrap();
+        let message = RunDir::open(base.path(), false).unwrap_err().to_string();
+        assert!(message.contains("another run is writing into it"), "{message}");
+        drop(first);
+        RunDir::open(base.path(), false).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_named() {
+        let base = tempfile::tempdir().unwrap();
+        let file = base.path().join("file");
+        fs::write(&file, "").unwrap();
+        for out in [file.clone(), file.join("run")] {
+            let message = RunDir::open(&out, false).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("--out {}: it cannot be written: ", out.display())), "{message}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_resume_leaves_no_trace() {
+        let base = tempfile::tempdir().unwrap();
+        let out = base.path().join("run");
+        let message = RunDir::open(&out, true).unwrap_err().to_string();
+        assert!(message.contains("run holds no resume.safetensors, so there is nothing to go on with"), "{message}");
+        assert!(!out.exists());
+    }
+
+    #[test]
+    fn resume_needs_the_same_settings() {
+        let base = tempfile::tempdir().unwrap();
+        let mut run = RunDir::open(base.path().join("run"), false).unwrap();
+        let config = |lr: f64, epochs: usize, data: &str| json!({"lr": lr, "epochs": epochs, "data": data});
+        run.start(&config(0.1 + 0.2, 2, "a")).unwrap();
+        fs::write(run.file("resume.safetensors"), "").unwrap();
+        run.check_resume(&config(0.1 + 0.2, 3, "a")).unwrap();
+        let message = run.check_resume(&config(0.02, 3, "b")).unwrap_err().to_string();
+        assert!(message.contains("lr was 0.30000000000000004, now it is 0.02"), "{message}");
+        assert!(message.contains(r#"data was "a", now it is "b""#), "{message}");
+        let message = run.check_resume(&json!({"epochs": 2, "data": "a", "momentum": 0.9})).unwrap_err().to_string();
+        assert!(message.contains("now it is unset") && message.contains("momentum was unset"), "{message}");
+
+        fs::write(run.file("config.json"), "{\n\"lr\": ").unwrap();
+        let message = run.check_resume(&config(0.01, 2, "a")).unwrap_err().to_string();
+        assert!(message.contains("config.json") && message.contains("line 2"), "{message}");
+    }
+}

@@ -1,0 +1,108 @@
+//! Everything a run needs to go on exactly where it stopped, in one file that is replaced at once:
+//! weights, the optimizer's state, and where in the data and the random numbers it stood.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr;
+
+use voxgrad_engine::nn::Module;
+use voxgrad_engine::optim::Optimizer;
+use voxgrad_engine::random::{self, RngState};
+use voxgrad_engine::{Tensor, checkpoint};
+
+use crate::{Error, Result};
+
+/// Where a run stands between two batches.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Position {
+    /// Finished epochs.
+    pub epochs: usize,
+    /// Batches trained in the epoch after those.
+    pub batches: usize,
+    /// The sum of those batches' losses.
+    pub loss_sum: f64,
+    /// Seconds spent in that epoch.
+    pub seconds: f64,
+    /// The lowest validation loss of the finished epochs; infinite before the first.
+    pub best_val_loss: f64,
+}
+
+impl Position {
+    pub const START: Position =
+        Position { epochs: 0, batches: 0, loss_sum: 0.0, seconds: 0.0, best_val_loss: f64::INFINITY };
+}
+
+const MODEL: &str = "model.";
+const OPTIMIZER: &str = "optimizer.";
+
+/// Writes weights, optimizer, position and this thread's random generator to `path`, atomically.
+pub(super) fn save(path: &Path, model: &dyn Module, optimizer: &dyn Optimizer, at: Position) -> Result<()> {
+    let prefixed = |prefix: &'static str, state: Vec<(String, Tensor)>| {
+        state.into_iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
+    };
+    let tensors: Vec<(String, Tensor)> =
+        prefixed(MODEL, model.state_dict()?).chain(prefixed(OPTIMIZER, optimizer.state())).collect();
+    let rng = random::rng_state();
+    // Rust prints an f64 with as many digits as bring back the same bits.
+    let metadata = [
+        ("epochs", at.epochs.to_string()),
+        ("batches", at.batches.to_string()),
+        ("loss_sum", at.loss_sum.to_string()),
+        ("seconds", at.seconds.to_string()),
+        ("best_val_loss", at.best_val_loss.to_string()),
+        ("rng_seed", rng.seed.to_string()),
+        ("rng_offset", rng.offset.to_string()),
+    ];
+    let metadata = metadata.map(|(key, value)| (key.to_string(), value)).into_iter().collect();
+    Ok(checkpoint::save(path, &tensors, &metadata)?)
+}
+
+/// Puts back what [`save`] wrote to `path`: weights, optimizer and this thread's random generator.
+///
+/// # Errors
+/// When the file is broken or of another model or optimizer; it is named, and every parameter that
+/// doesn't fit.
+pub(super) fn load(path: &Path, model: &dyn Module, optimizer: &mut dyn Optimizer) -> Result<Position> {
+    let (tensors, metadata) = checkpoint::load(path)?;
+    let fields = Fields { path, metadata: &metadata };
+    let at = Position {
+        epochs: fields.get("epochs")?,
+        batches: fields.get("batches")?,
+        loss_sum: fields.get("loss_sum")?,
+        seconds: fields.get("seconds")?,
+        best_val_loss: fields.get("best_val_loss")?,
+    };
+    let rng = RngState { seed: fields.get("rng_seed")?, offset: fields.get("rng_offset")? };
+
+    let (mut model_state, mut optimizer_state) = (Vec::new(), Vec::new());
+    for (name, tensor) in tensors {
+        match (name.strip_prefix(MODEL), name.strip_prefix(OPTIMIZER)) {
+            (Some(name), _) => model_state.push((name.to_string(), tensor)),
+            (_, Some(name)) => optimizer_state.push((name.to_string(), tensor)),
+            _ => return Err(broken(path, format!("{name} belongs neither to a model nor to an optimizer"))),
+        }
+    }
+    model.load_state_dict(&model_state).map_err(|e| broken(path, e.to_string()))?;
+    optimizer.load_state(&optimizer_state).map_err(|e| broken(path, e.to_string()))?;
+    random::set_rng_state(rng);
+    Ok(at)
+}
+
+struct Fields<'a> {
+    path: &'a Path,
+    metadata: &'a BTreeMap<String, String>,
+}
+
+impl Fields<'_> {
+    fn get<T: FromStr>(&self, key: &str) -> Result<T> {
+        let value = self.metadata.get(key);
+        value.and_then(|value| value.parse().ok()).ok_or_else(|| {
+            let found = value.map_or("it is missing".to_string(), |value| format!("it is `{value}`"));
+            broken(self.path, format!("the metadata `{key}` should be a number, {found}"))
+        })
+    }
+}
+
+fn broken(path: &Path, message: String) -> Error {
+    voxgrad_engine::Error::File { path: path.to_path_buf(), message }.into()
+}
