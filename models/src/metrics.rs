@@ -147,7 +147,10 @@ mod tests {
         let targets = Tensor::new(&[1u32, 0, 0], [3], &cpu).unwrap();
         assert_eq!(accuracy(&logits, &targets).unwrap(), 2.0 / 3.0);
         let short = Tensor::new(&[1u32], [1], &cpu).unwrap();
-        assert_eq!(accuracy(&logits, &short).unwrap_err().to_string(), "accuracy: 3 rows of logits for 1 targets");
+        assert_eq!(
+            accuracy(&logits, &short).unwrap_err().to_string(),
+            "accuracy: 3 rows of logits for 1 targets"
+        );
     }
 
     #[test]
@@ -169,7 +172,10 @@ mod tests {
         assert_eq!((seen.precision(1), seen.recall(1)), (2.0 / 3.0, 2.0 / 3.0));
         assert!((seen.f1(0) - 2.0 / 3.0).abs() < 1e-12, "2 * 1 * 0.5 / 1.5");
         assert_eq!(seen.total(), 6);
-        assert_eq!(seen.to_string().lines().nth(2).unwrap().split_whitespace().collect::<Vec<_>>(), ["1", "0", "2", "1"]);
+        assert_eq!(
+            seen.to_string().lines().nth(2).unwrap().split_whitespace().collect::<Vec<_>>(),
+            ["1", "0", "2", "1"]
+        );
     }
 
     #[test]

@@ -11,6 +11,3 @@ mod settings;
 pub use predictions::draw_predictions;
 pub use run::run;
 pub use settings::{MODELS, Settings};
-
-/// The classes' names, by label.
-pub const CLASSES: [&str; 2] = ["airplane", "bird"];

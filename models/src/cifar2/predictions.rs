@@ -7,8 +7,8 @@ use voxgrad_engine::nn::Module;
 use voxgrad_engine::random::Rng;
 use voxgrad_engine::{Device, Shape, Tensor, no_grad};
 
-use super::CLASSES;
 use crate::Result;
+use crate::data::Images;
 use crate::plot::{ImageGrid, Picture};
 
 const COLUMNS: usize = 8;
@@ -17,13 +17,14 @@ const ROWS: usize = 5;
 const SCALE: usize = 4;
 
 /// Draws images of `dataset` with their true class and what `model` says, in evaluation mode, and
-/// how sure it is (the softmax of its outputs); wrong ones in a red frame. `picture(i)` is image `i`
-/// as it was before it was normalised. The images are a random choice, always the same one.
+/// how sure it is (the softmax of its outputs); wrong ones in a red frame. `images` are those of
+/// `dataset` before they were normalised. It is a random choice of them, always the same one.
 pub fn draw_predictions(
     path: &Path,
     model: &dyn Module,
     dataset: &dyn Dataset,
-    picture: impl Fn(usize) -> Picture,
+    images: &Images,
+    class_names: &[&str],
     device: &Device,
 ) -> Result<()> {
     let mut chosen: Vec<usize> = (0..dataset.len()).collect();
@@ -46,11 +47,13 @@ pub fn draw_predictions(
         "true class and prediction with its probability; {wrong} of these {} are wrong, in red",
         samples.len()
     ));
-    let name = |class: u32| CLASSES.get(class as usize).copied().unwrap_or("?");
+    let [channels, height, width] = images.size();
+    let name = |class: u32| class_names.get(class as usize).copied().unwrap_or("?");
     for (((index, sample), said), sure) in chosen.iter().zip(&samples).zip(said).zip(sure) {
         let pred = format!("pred: {} {:.0}%", name(said), 100.0 * sure);
         let caption = [format!("true: {}", name(sample.target)), pred];
-        grid.push(picture(*index), caption, said != sample.target);
+        let picture = Picture::from_planes(images.pixels(*index)?, channels, height, width);
+        grid.push(picture, caption, said != sample.target);
     }
     grid.save(path)
 }

@@ -1,25 +1,32 @@
 //! The lesson from beginning to end: data, network, training, results.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use md5::{Digest, Md5};
 use voxgrad_engine::data::{DataLoader, Dataset};
 use voxgrad_engine::optim::SGD;
 use voxgrad_engine::{Device, manual_seed};
 
+use super::draw_predictions;
 use super::settings::{Config, Settings};
-use super::{CLASSES, draw_predictions};
-use crate::data::cifar2::{self, Cifar2};
-use crate::plot::Picture;
-use crate::trainer::{Console, Loaders, Outcome, RunDir, Trainer};
 use crate::Result;
+use crate::data::cifar2::{self, Cifar2, Source};
+use crate::trainer::{Console, Loaders, Outcome, RunDir, Trainer};
 
 /// Trains a network to tell birds from airplanes and writes what came of it to `settings.out`.
-/// Setting `stop` ends the run after the batch at hand, with everything saved.
+/// `stop` is asked, when the training begins, for the flag that ends it after the batch at hand with
+/// everything saved: [`stop_on_ctrl_c`](crate::trainer::stop_on_ctrl_c). Until then there is nothing
+/// to save, and Ctrl-C just quits.
 ///
 /// # Errors
 /// For settings out of range, before anything else happens; for data, a device or a directory that
 /// can't be used, before the training starts; and for whatever goes wrong in it.
-pub fn run(settings: &Settings, console: &mut Console, stop: &AtomicBool) -> Result<Outcome> {
+pub fn run(
+    settings: &Settings,
+    console: &mut Console,
+    stop: impl FnOnce() -> Result<Arc<AtomicBool>>,
+) -> Result<Outcome> {
     let build = settings.check()?;
     let device = Device::by_name(&settings.device)?;
     let mut run = RunDir::open(&settings.out, settings.resume)?;
@@ -39,7 +46,8 @@ pub fn run(settings: &Settings, console: &mut Console, stop: &AtomicBool) -> Res
         batch_size: settings.batch_size,
         epochs: settings.epochs,
         seed: settings.seed,
-        data: data.description.clone(),
+        data: data.describe(),
+        data_md5: fingerprint(&data)?,
         train_images: data.train.len(),
         val_images: data.val.len(),
         device: device.to_string(),
@@ -60,20 +68,24 @@ pub fn run(settings: &Settings, console: &mut Console, stop: &AtomicBool) -> Res
     if settings.resume {
         trainer.resume()?;
     }
-    let outcome = trainer.fit(settings.epochs, stop)?;
+    let outcome = trainer.fit(settings.epochs, &*stop()?)?;
     let last = trainer.history().last().copied();
     match outcome {
         Outcome::Stopped { epochs, batches } => {
             let out = run.path().display();
-            console.say(&format!("Stopped after {epochs} epochs and {batches} batches; all is saved in {out}"));
+            console
+                .say(&format!("Stopped after {epochs} epochs and {batches} batches; all is saved in {out}"));
             console.say("Give the same command with --resume to go on");
         }
         Outcome::Finished => {
-            let picture = |i| Picture::from_planes(data.val_image(i), 3, 32, 32);
-            draw_predictions(&run.file("predictions.png"), &*model, &*data.val, picture, &device)?;
+            let path = run.file("predictions.png");
+            draw_predictions(&path, &*model, &*data.val, data.images(), &data.class_names, &device)?;
             if let Some(last) = last {
                 console.say(&format!("Accuracy train: {:.2}", last.train_acc));
                 console.say(&format!("Accuracy val: {:.2}", last.val_acc));
+            }
+            if !matches!(data.source, Source::Files(_)) {
+                console.say(&format!("These are accuracies on {}", data.describe()));
             }
         }
     }
@@ -87,14 +99,25 @@ fn introduce(config: &Config, console: &mut Console) {
         "debug" => "Build: debug. Warning: this is many times slower than `cargo run --release`".to_string(),
         build => format!("Build: {build}"),
     });
-    let (train, val) = (config.train_images, config.val_images);
-    console.say(&format!("Data: {}, {train} training and {val} validation images", config.data));
+    console.say(&format!("Data: {}", config.data));
     console.say(&format!("Model: {}, {} parameters", config.model, config.parameters));
+}
+
+/// The MD5 sum of all images and labels: the same data may lie elsewhere when a run goes on.
+fn fingerprint(data: &Cifar2) -> Result<String> {
+    let mut md5 = Md5::new();
+    for images in [&data.train_images, &data.val_images] {
+        for (i, label) in images.labels().iter().enumerate() {
+            md5.update(label.to_le_bytes());
+            md5.update(images.pixels(i)?);
+        }
+    }
+    Ok(format!("{:x}", md5.finalize()))
 }
 
 fn loaders(data: &Cifar2, settings: &Settings, device: &Device) -> Result<Loaders> {
     // The images lie in memory, ready: worker threads would only get in the way.
-    let plain = |dataset: std::sync::Arc<dyn Dataset>| {
+    let plain = |dataset: Arc<dyn Dataset>| {
         Ok::<_, crate::Error>(DataLoader::new(dataset, settings.batch_size)?.device(device))
     };
     Ok(Loaders {

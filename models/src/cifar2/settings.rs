@@ -93,6 +93,7 @@ pub(super) struct Config<'a> {
     pub epochs: usize,
     pub seed: u64,
     pub data: String,
+    pub data_md5: String,
     pub train_images: usize,
     pub val_images: usize,
     pub device: String,

@@ -75,9 +75,8 @@ pub(super) fn read_and_cut(path: &Path, epochs: usize) -> Result<Vec<EpochMetric
 }
 
 fn to_json(path: &Path, metrics: &EpochMetrics) -> Result<String> {
-    serde_json::to_string(metrics).map_err(|e| {
-        voxgrad_engine::Error::File { path: path.to_path_buf(), message: e.to_string() }.into()
-    })
+    serde_json::to_string(metrics)
+        .map_err(|e| voxgrad_engine::Error::File { path: path.to_path_buf(), message: e.to_string() }.into())
 }
 
 #[cfg(test)]

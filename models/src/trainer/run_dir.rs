@@ -12,8 +12,9 @@ use crate::{Error, Result, atomic};
 /// Files that hold work which a new run must not overwrite.
 const PRECIOUS: [&str; 4] = ["resume.safetensors", "last.safetensors", "best.safetensors", "metrics.jsonl"];
 
-/// Settings that may change when a run goes on. All others decide what its weights become.
-const FREE: [&str; 4] = ["epochs", "device", "build", "version"];
+/// Settings that may change when a run goes on: the same data may lie elsewhere. All others decide
+/// what its weights become.
+const FREE: [&str; 5] = ["epochs", "device", "build", "version", "data"];
 
 /// The directory of one run. While it is open no other run can write into it.
 #[derive(Debug)]
@@ -189,7 +190,10 @@ mod tests {
         fs::write(&file, "").unwrap();
         for out in [file.clone(), file.join("run")] {
             let message = RunDir::open(&out, false).unwrap_err().to_string();
-            assert!(message.starts_with(&format!("--out {}: it cannot be written: ", out.display())), "{message}");
+            assert!(
+                message.starts_with(&format!("--out {}: it cannot be written: ", out.display())),
+                "{message}"
+            );
         }
     }
 
@@ -198,7 +202,10 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let out = base.path().join("run");
         let message = RunDir::open(&out, true).unwrap_err().to_string();
-        assert!(message.contains("run holds no resume.safetensors, so there is nothing to go on with"), "{message}");
+        assert!(
+            message.contains("run holds no resume.safetensors, so there is nothing to go on with"),
+            "{message}"
+        );
         assert!(!out.exists());
     }
 
@@ -206,14 +213,18 @@ mod tests {
     fn resume_needs_the_same_settings() {
         let base = tempfile::tempdir().unwrap();
         let mut run = RunDir::open(base.path().join("run"), false).unwrap();
-        let config = |lr: f64, epochs: usize, data: &str| json!({"lr": lr, "epochs": epochs, "data": data});
+        let config =
+            |lr: f64, epochs: usize, data: &str| json!({"lr": lr, "epochs": epochs, "data_md5": data});
         run.start(&config(0.1 + 0.2, 2, "a")).unwrap();
         fs::write(run.file("resume.safetensors"), "").unwrap();
         run.check_resume(&config(0.1 + 0.2, 3, "a")).unwrap();
         let message = run.check_resume(&config(0.02, 3, "b")).unwrap_err().to_string();
         assert!(message.contains("lr was 0.30000000000000004, now it is 0.02"), "{message}");
-        assert!(message.contains(r#"data was "a", now it is "b""#), "{message}");
-        let message = run.check_resume(&json!({"epochs": 2, "data": "a", "momentum": 0.9})).unwrap_err().to_string();
+        assert!(message.contains(r#"data_md5 was "a", now it is "b""#), "{message}");
+        let message = run
+            .check_resume(&json!({"epochs": 2, "data_md5": "a", "momentum": 0.9}))
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("now it is unset") && message.contains("momentum was unset"), "{message}");
 
         fs::write(run.file("config.json"), "{\n\"lr\": ").unwrap();
