@@ -112,7 +112,7 @@ fn fingerprint(data: &Cifar2) -> Result<String> {
             md5.update(images.pixels(i)?);
         }
     }
-    Ok(format!("{:x}", md5.finalize()))
+    Ok(md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn loaders(data: &Cifar2, settings: &Settings, device: &Device) -> Result<Loaders> {

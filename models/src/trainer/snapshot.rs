@@ -41,7 +41,7 @@ pub(super) fn save(path: &Path, model: &dyn Module, optimizer: &dyn Optimizer, a
         state.into_iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
     };
     let tensors: Vec<(String, Tensor)> =
-        prefixed(MODEL, model.state_dict()?).chain(prefixed(OPTIMIZER, optimizer.state())).collect();
+        prefixed(MODEL, model.state_dict()?).chain(prefixed(OPTIMIZER, optimizer.state()?)).collect();
     let rng = random::rng_state();
     // Rust prints an f64 with as many digits as bring back the same bits.
     let metadata = [

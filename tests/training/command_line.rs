@@ -1,0 +1,107 @@
+//! The example as a user runs it: exit codes, plain messages, Ctrl-C.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use crate::{metrics, write_cifar2};
+
+/// The example's program, built like this test.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let this = std::env::current_exe().unwrap(); // target/<profile>/deps/training-<hash>
+        let profile = this.parent().and_then(Path::parent).unwrap();
+        let name = if profile.ends_with("release") { "release" } else { "test" };
+        let cargo = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--profile", name, "--example", "birds_vs_airplanes"])
+            .status();
+        assert!(cargo.unwrap().success());
+        profile.join("examples").join("birds_vs_airplanes").with_extension(std::env::consts::EXE_EXTENSION)
+    })
+}
+
+fn command(arguments: &[&str], base: &Path) -> Command {
+    let mut command = Command::new(program());
+    command.args(["--device", "cpu", "--data"]).arg(base.join("data")).arg("--out").arg(base.join("out"));
+    command.args(arguments);
+    command
+}
+
+fn run(arguments: &[&str], base: &Path) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = command(arguments, base).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn wrong_arguments_end_with_code_2_and_say_what_is_allowed() {
+    let base = tempfile::tempdir().unwrap();
+    for (arguments, wanted) in [
+        (["--epochs", "0"], "--epochs 0: it must be a whole number from 1 up"),
+        (["--batch-size", "0"], "--batch-size 0: it must be a whole number from 1 up"),
+        (["--lr", "nan"], "--lr NaN: it must be a finite number above 0"),
+        (["--lr", "-1"], "--lr -1: it must be a finite number above 0"),
+        (["--lr", "inf"], "--lr inf: it must be a finite number above 0"),
+        (["--model", "big"], "--model big: there is none of that name; use baseline"),
+    ] {
+        let (code, said) = run(&arguments, base.path());
+        assert_eq!((code, said.trim()), (Some(2), format!("error: {wanted}").as_str()));
+    }
+    assert!(!base.path().join("out").exists());
+}
+
+#[test]
+fn failures_end_with_code_1_and_one_line() {
+    let base = tempfile::tempdir().unwrap();
+    fs::write(base.path().join("file"), "").unwrap();
+    let taken = base.path().join("file/run");
+    for (arguments, wanted) in [
+        (vec!["--resume"], "nothing to go on with"),
+        (vec!["--epochs", "1"], "data"),
+        (vec!["--out", taken.to_str().unwrap()], "file/run: it cannot be written"),
+    ] {
+        let mut command = Command::new(program());
+        command.arg("--data").arg(base.path().join("data"));
+        if !arguments.contains(&"--out") {
+            command.arg("--out").arg(base.path().join("out"));
+        }
+        let Output { status, stderr, .. } = command.args(&arguments).output().unwrap();
+        let said = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(said.starts_with("error: ") && said.contains(wanted), "{said}");
+        assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    }
+}
+
+/// Ctrl-C in a running training, then `--resume`: nothing is lost, and the files go on.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_resume_goes_on() {
+    let base = tempfile::tempdir().unwrap();
+    write_cifar2(&base.path().join("data"), 20, 0);
+    let out = base.path().join("out");
+    let arguments = ["--epochs", "1000000", "--batch-size", "4"];
+    let child =
+        command(&arguments, base.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let patience = Instant::now();
+    while !out.join("resume.safetensors").exists() {
+        assert!(patience.elapsed() < Duration::from_secs(120), "no epoch was finished in two minutes");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let Output { status, stdout, .. } = child.wait_with_output().unwrap();
+    let said = String::from_utf8(stdout).unwrap();
+    assert_eq!(status.code(), Some(130), "{said}");
+    assert!(said.contains("Stopped after") && said.contains("--resume"), "{said}");
+
+    let done = metrics(&out).len();
+    let more = (done + 2).to_string();
+    let (code, said) = run(&["--epochs", &more, "--batch-size", "4", "--resume"], base.path());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Accuracy val: "), "{said}");
+    let epochs: Vec<u64> = metrics(&out).iter().map(|line| line["epoch"].as_u64().unwrap()).collect();
+    assert_eq!(epochs, (1..=done as u64 + 2).collect::<Vec<_>>());
+}
