@@ -1,6 +1,6 @@
 //! What a run says: lines on standard output, and on a terminal a bar beneath them.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Zoned};
 /// Where a run's lines go, and the progress bar on standard error, which only a terminal shows.
 pub struct Console {
     lines: Box<dyn Write + Send>,
+    terminal: bool,
     bar: ProgressBar,
     began: Instant,
     /// The batches that were done before this process began.
@@ -18,22 +19,18 @@ pub struct Console {
 impl Console {
     /// Lines to standard output.
     pub fn stdout() -> Console {
-        Console::with(Box::new(std::io::stdout()), ProgressDrawTarget::stderr())
+        Console { terminal: std::io::stderr().is_terminal(), ..Console::to(std::io::stdout()) }
     }
 
     /// Lines to `lines`, and no bar.
     pub fn to(lines: impl Write + Send + 'static) -> Console {
-        Console::with(Box::new(lines), ProgressDrawTarget::hidden())
-    }
-
-    fn with(lines: Box<dyn Write + Send>, target: ProgressDrawTarget) -> Console {
-        let bar = ProgressBar::with_draw_target(None, target);
-        Console { lines, bar, began: Instant::now(), before: 0 }
+        let (lines, bar) = (Box::new(lines), ProgressBar::hidden());
+        Console { lines, terminal: false, bar, began: Instant::now(), before: 0 }
     }
 
     /// Whether there is a terminal to draw bars on.
     pub fn has_bar(&self) -> bool {
-        !self.bar.is_hidden()
+        self.terminal
     }
 
     /// Writes a line. A reader that has gone away is no reason to end a training.
@@ -58,6 +55,9 @@ impl Console {
         }
         self.bar.set_length(total);
         self.bar.set_position(done);
+        if self.terminal {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
     }
 
     /// Moves the bar to `done` batches.
@@ -76,6 +76,7 @@ impl Console {
     /// Takes the bar away.
     pub(super) fn end_bar(&mut self) {
         self.bar.finish_and_clear();
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
     }
 }
 
