@@ -5,6 +5,7 @@ mod batch_norm;
 mod cross_entropy;
 mod dropout;
 mod grid_sample;
+mod loss;
 mod pool;
 
 use voxgrad_engine::random::Rng;
