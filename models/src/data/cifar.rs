@@ -6,6 +6,8 @@
 use std::path::Path;
 
 use super::Images;
+use super::archive::Archive;
+use super::download::RemoteFile;
 use crate::{Error, Result};
 
 /// Channels, rows, columns.
@@ -17,6 +19,19 @@ pub const CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 /// The folder inside the official archive.
 pub const FOLDER: &str = "cifar-10-batches-bin";
+/// Where the data set is published.
+pub const ARCHIVE: Archive<'static> = Archive {
+    name: "cifar-10-binary.tar.gz",
+    file: RemoteFile {
+        url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        bytes: 170_052_171,
+        md5: "c32a1d4ab5d03f1284b67883e8d87530",
+    },
+    folder: FOLDER,
+    files: &FILES,
+};
+/// All files of the data set.
+pub const FILES: [&str; 6] = [TRAIN[0], TRAIN[1], TRAIN[2], TRAIN[3], TRAIN[4], TEST[0]];
 /// The training files, in order.
 pub const TRAIN: [&str; 5] =
     ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];

@@ -1,12 +1,15 @@
-//! CIFAR-2: the airplanes and birds of CIFAR-10.
+//! CIFAR-2: the airplanes and birds of CIFAR-10, or drawn ones where these cannot be had.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use voxgrad_engine::data::TensorDataset;
 
+use super::archive::Archive;
+use super::download::Downloader;
+use super::drawn::{self, Split};
 use super::{Images, Places, cifar};
-use crate::Result;
+use crate::{Error, Result};
 
 /// The two classes: label 0 and label 1.
 pub const CLASS_NAMES: [&str; 2] = ["airplane", "bird"];
@@ -14,12 +17,16 @@ pub const CLASS_NAMES: [&str; 2] = ["airplane", "bird"];
 const LABELS: [u8; 2] = [0, 2];
 /// A folder with only these two classes, of the same form as the official one.
 const FOLDER: &str = "cifar2";
+/// How many images are drawn to train on and to judge by: as many as CIFAR-2 has.
+const DRAWN: (usize, usize) = (10_000, 2_000);
 
 /// Where the images come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// Photographs: CIFAR-10's files in this folder.
     Files(PathBuf),
+    /// Drawn by this project, for this reason.
+    Drawn(String),
 }
 
 /// Two sets of images of airplanes and birds, 32x32 in three colours.
@@ -51,6 +58,23 @@ impl Cifar2 {
         })
     }
 
+    /// The two classes out of CIFAR-10's files in `folder`.
+    ///
+    /// # Errors
+    /// When a file is missing or broken.
+    pub fn read(folder: &Path) -> Result<Cifar2> {
+        let train = cifar::read(folder, &cifar::TRAIN, &LABELS)?;
+        let val = cifar::read(folder, &cifar::TEST, &LABELS)?;
+        Cifar2::new(train, val, Source::Files(folder.into()))
+    }
+
+    /// This many drawn images; `why` says why they are not photographs.
+    pub fn drawn(train: usize, val: usize, seed: u64, why: &str) -> Result<Cifar2> {
+        let train = drawn::images(train, Split::Train, seed)?;
+        let val = drawn::images(val, Split::Val, seed)?;
+        Cifar2::new(train, val, Source::Drawn(why.into()))
+    }
+
     /// The validation images as bytes, for pictures of predictions.
     pub fn images(&self) -> &Images {
         &self.val_images
@@ -59,32 +83,56 @@ impl Cifar2 {
     /// What data this is, in one plain sentence.
     pub fn describe(&self) -> String {
         let (train, val) = (self.train_images.len(), self.val_images.len());
-        let what = match &self.source {
+        let numbers = format!("{train} training and {val} validation images");
+        match &self.source {
             Source::Files(folder) => {
-                format!("CIFAR-2, the airplanes and birds of CIFAR-10, from {}", folder.display())
+                format!(
+                    "{numbers} of CIFAR-2, the airplanes and birds of CIFAR-10, from {}",
+                    folder.display()
+                )
             }
-        };
-        format!("{what}: {train} training and {val} validation images")
+            Source::Drawn(why) => {
+                format!("{numbers} drawn by voxgrad itself, not CIFAR-2's photographs: {why}")
+            }
+        }
     }
 }
 
-/// Loads CIFAR-2 from `data` if given, else from `$VOXGRAD_DATA` or the user's cache directory.
+/// Loads CIFAR-2 from `data` if given. Else from `$VOXGRAD_DATA` or the user's cache directory; if
+/// it is in neither it is downloaded to the cache directory, with a progress bar if `progress` says
+/// so; and if that fails, images are drawn with `seed`.
 ///
 /// # Errors
-/// When it isn't there, with every path that was looked for, or a file is broken.
+/// When `data` is given and CIFAR-2 isn't there, with every path that was looked for; when it was
+/// found but a file is missing or broken.
 pub fn load(data: Option<&Path>, seed: u64, progress: bool) -> Result<Cifar2> {
-    let _ = (seed, progress);
-    let folder = find(&Places::new(data))?;
-    read(&folder)
+    let downloader = Downloader { progress, ..Downloader::default() };
+    load_from(&Places::new(data), &cifar::ARCHIVE, &downloader, DRAWN, seed)
 }
 
-fn find(places: &Places) -> Result<PathBuf> {
-    let files: Vec<&str> = cifar::TRAIN.into_iter().chain(cifar::TEST).collect();
-    places.find("CIFAR-2", &[cifar::FOLDER, FOLDER], &files)
-}
-
-fn read(folder: &Path) -> Result<Cifar2> {
-    let train = cifar::read(folder, &cifar::TRAIN, &LABELS)?;
-    let val = cifar::read(folder, &cifar::TEST, &LABELS)?;
-    Cifar2::new(train, val, Source::Files(folder.into()))
+/// As [`load`], with every place and number chosen: where to look, what to download and how, and
+/// how many images to draw to train on and to judge by.
+pub fn load_from(
+    places: &Places,
+    archive: &Archive<'_>,
+    downloader: &Downloader,
+    (train, val): (usize, usize),
+    seed: u64,
+) -> Result<Cifar2> {
+    match places.find("CIFAR-2", &[cifar::FOLDER, FOLDER], &cifar::FILES) {
+        Ok(folder) => return Cifar2::read(&folder),
+        Err(error) if places.data.is_some() => return Err(error),
+        Err(_) => {}
+    }
+    let installed = match &places.cache {
+        Some(cache) => archive.install(cache, downloader),
+        None => Err(Error::Download {
+            url: archive.file.url.into(),
+            message: "this user has no cache directory to put it into".into(),
+        }),
+    };
+    match installed {
+        Ok(folder) => Cifar2::read(&folder),
+        Err(error) => Cifar2::drawn(train, val, seed, &format!("CIFAR-10 could not be fetched ({error})")),
+    }
 }

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod cifar;
 pub mod cifar2;
 pub mod download;
+pub mod drawn;
 mod images;
 mod places;
 
