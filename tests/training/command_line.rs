@@ -102,7 +102,7 @@ fn ctrl_c_saves_and_resume_goes_on() {
     let Output { status, stdout, .. } = child.wait_with_output().unwrap();
     let said = String::from_utf8(stdout).unwrap();
     assert_eq!(status.code(), Some(130), "{said}");
-    assert!(said.contains("Stopped after") && said.contains("--resume"), "{said}");
+    assert!(said.contains("Stopped in epoch") && said.contains("--resume"), "{said}");
 
     let done = metrics(&out).len();
     let more = (done + 2).to_string();

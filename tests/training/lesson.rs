@@ -137,7 +137,7 @@ fn resume_goes_on_only_with_the_same_settings() {
     let resumed = Settings { data: Some(base.path().join("moved")), ..resumed };
     let (said, ended) = run(&resumed);
     assert_eq!(ended.unwrap(), Outcome::Finished);
-    assert!(said.iter().any(|line| line == "Going on after 1 epochs"), "{said:?}");
+    assert!(said.iter().any(|line| line == "Going on after epoch 1"), "{said:?}");
     let straight = Settings { resume: false, out: base.path().join("straight"), ..resumed.clone() };
     run(&straight).1.unwrap();
     for name in ["last.safetensors", "best.safetensors"] {

@@ -65,11 +65,11 @@ impl Console {
         if self.bar.is_hidden() {
             return;
         }
+        self.bar.set_prefix(prefix());
         let total = self.bar.length().unwrap_or(done);
         if let Some(left) = time_left(self.began.elapsed(), self.before, done, total) {
             self.bar.set_message(format!("{:#} left, ends {}", HumanDuration(left), end_of(left)));
         }
-        self.bar.set_prefix(prefix());
         self.bar.set_position(done);
     }
 

@@ -118,11 +118,10 @@ impl<'a> Trainer<'a> {
         }
         self.history = history::read_and_cut(&self.run.file("metrics.jsonl"), at.epochs)?;
         self.at = at;
-        let place = match at.batches {
-            0 => String::new(),
-            n => format!(" and {n} of {batches} batches"),
-        };
-        self.console.say(&format!("Going on after {} epochs{place}", at.epochs));
+        self.console.say(&match at.batches {
+            0 => format!("Going on after epoch {}", at.epochs),
+            n => format!("Going on in epoch {} after batch {n} of {batches}", at.epochs + 1),
+        });
         Ok(())
     }
 
