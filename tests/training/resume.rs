@@ -96,7 +96,7 @@ fn train(out: &Path, epochs: usize, resume: bool, stop_at: Stop) -> (Outcome, Ve
     let mut run = RunDir::open(out, resume).unwrap();
     let config = json!({"lr": 0.05});
     if resume {
-        run.check_resume(&config).unwrap();
+        run.resume(&config).unwrap();
     } else {
         run.start(&config).unwrap();
     }

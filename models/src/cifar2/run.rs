@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use md5::{Digest, Md5};
 use voxgrad_engine::data::{DataLoader, Dataset};
+use voxgrad_engine::nn::Module;
 use voxgrad_engine::optim::SGD;
 use voxgrad_engine::{Device, manual_seed};
 
@@ -30,13 +31,61 @@ pub fn run(
     let build = settings.check()?;
     let device = Device::by_name(&settings.device)?;
     let mut run = RunDir::open(&settings.out, settings.resume)?;
+    console.say(&format!("Device: {device}"));
+    console.say(match BUILD {
+        "debug" => "Build: debug. Warning: this is many times slower than `cargo run --release`",
+        _ => "Build: release",
+    });
     let data = cifar2::load(settings.data.as_deref(), settings.seed, console.has_bar())?;
+    console.say(&format!("Data: {}", data.describe()));
 
     manual_seed(settings.seed);
     let model = build()?;
     model.to(&device)?;
+    console.say(&format!("Model: {}, {} parameters", settings.model, model.num_parameters()));
     let mut optimizer = SGD::new(model.parameters(), settings.lr)?;
-    let config = Config {
+
+    let config = config(settings, &data, &*model, &device)?;
+    if settings.resume {
+        run.resume(&config)?;
+    } else if let Some(aside) = run.start(&config)? {
+        console.say(&format!("The older run in {} is now in {}", run.path().display(), aside.display()));
+    }
+    let loaders = loaders(&data, settings, &device)?;
+    let mut trainer = Trainer::new(&*model, &mut optimizer, loaders, &run, console)?;
+    if settings.resume {
+        trainer.resume()?;
+    }
+    let outcome = trainer.fit(settings.epochs, &*stop()?)?;
+    let last = trainer.history().last().copied();
+
+    if let Outcome::Stopped { epochs, batches } = outcome {
+        let (epoch, out) = (epochs + 1, run.path().display());
+        console.say(&format!("Stopped in epoch {epoch} after batch {batches}; all is saved in {out}"));
+        console.say("The same command with --resume goes on from here");
+        return Ok(outcome);
+    }
+    let path = run.file("predictions.png");
+    draw_predictions(&path, &*model, &*data.val, data.images(), &data.class_names, &device)?;
+    if let Some(last) = last {
+        console.say(&format!("Accuracy train: {:.2}", last.train_acc));
+        console.say(&format!("Accuracy val: {:.2}", last.val_acc));
+    }
+    if !matches!(data.source, Source::Files(_)) {
+        console.say(&format!("These are accuracies on {}", data.describe()));
+    }
+    Ok(outcome)
+}
+
+const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
+
+fn config<'a>(
+    settings: &'a Settings,
+    data: &Cifar2,
+    model: &dyn Module,
+    device: &Device,
+) -> Result<Config<'a>> {
+    Ok(Config {
         version: env!("CARGO_PKG_VERSION"),
         lesson: "birds_vs_airplanes",
         model: &settings.model,
@@ -47,60 +96,12 @@ pub fn run(
         epochs: settings.epochs,
         seed: settings.seed,
         data: data.describe(),
-        data_md5: fingerprint(&data)?,
+        data_md5: fingerprint(data)?,
         train_images: data.train.len(),
         val_images: data.val.len(),
         device: device.to_string(),
-        build: if cfg!(debug_assertions) { "debug" } else { "release" },
-    };
-    if settings.resume {
-        run.check_resume(&config)?;
-    }
-    introduce(&config, console);
-    if settings.resume {
-        run.write_config(&config)?;
-    } else if let Some(aside) = run.start(&config)? {
-        console.say(&format!("The older run in {} is now in {}", run.path().display(), aside.display()));
-    }
-
-    let loaders = loaders(&data, settings, &device)?;
-    let mut trainer = Trainer::new(&*model, &mut optimizer, loaders, &run, console)?;
-    if settings.resume {
-        trainer.resume()?;
-    }
-    let outcome = trainer.fit(settings.epochs, &*stop()?)?;
-    let last = trainer.history().last().copied();
-    match outcome {
-        Outcome::Stopped { epochs, batches } => {
-            let out = run.path().display();
-            console
-                .say(&format!("Stopped after {epochs} epochs and {batches} batches; all is saved in {out}"));
-            console.say("Give the same command with --resume to go on");
-        }
-        Outcome::Finished => {
-            let path = run.file("predictions.png");
-            draw_predictions(&path, &*model, &*data.val, data.images(), &data.class_names, &device)?;
-            if let Some(last) = last {
-                console.say(&format!("Accuracy train: {:.2}", last.train_acc));
-                console.say(&format!("Accuracy val: {:.2}", last.val_acc));
-            }
-            if !matches!(data.source, Source::Files(_)) {
-                console.say(&format!("These are accuracies on {}", data.describe()));
-            }
-        }
-    }
-    Ok(outcome)
-}
-
-/// Says what is about to be trained, on what and with what.
-fn introduce(config: &Config, console: &mut Console) {
-    console.say(&format!("Device: {}", config.device));
-    console.say(&match config.build {
-        "debug" => "Build: debug. Warning: this is many times slower than `cargo run --release`".to_string(),
-        build => format!("Build: {build}"),
-    });
-    console.say(&format!("Data: {}", config.data));
-    console.say(&format!("Model: {}, {} parameters", config.model, config.parameters));
+        build: BUILD,
+    })
 }
 
 /// The MD5 sum of all images and labels: the same data may lie elsewhere when a run goes on.

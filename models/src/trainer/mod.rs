@@ -103,7 +103,7 @@ impl<'a> Trainer<'a> {
         Ok(Trainer { model, optimizer, loaders, run, console, at, history, unread })
     }
 
-    /// Puts everything back to where the run in the directory stopped. Call [`RunDir::check_resume`]
+    /// Puts everything back to where the run in the directory stopped. Call [`RunDir::resume`]
     /// before it.
     ///
     /// # Errors
