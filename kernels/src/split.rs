@@ -16,10 +16,14 @@ pub(crate) fn pieces<A: Send>(
     cost: usize,
     body: impl Fn(usize, &mut [A]) + Send + Sync,
 ) {
+    /// Behind a pointer, so that the threads' machinery is compiled once and not once per kernel.
+    fn spread<A: Send>(y: &mut [A], size: usize, min: usize, body: &(dyn Fn(usize, &mut [A]) + Sync)) {
+        y.par_chunks_mut(size).enumerate().with_min_len(min).for_each(|(i, y)| body(i, y));
+    }
     let size = size.max(1);
     match enough(y.len() / size, cost) {
         None => y.chunks_mut(size).enumerate().for_each(|(i, y)| body(i, y)),
-        Some(min) => y.par_chunks_mut(size).enumerate().with_min_len(min).for_each(|(i, y)| body(i, y)),
+        Some(min) => spread(y, size, min, &body),
     }
 }
 

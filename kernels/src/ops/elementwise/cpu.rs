@@ -17,10 +17,14 @@ const WORTH_THREADS: usize = 1 << 15;
 /// Calls `write(first, part)` for consecutive parts of `y`, `first` being where the part begins;
 /// on several threads when `y` is long.
 pub(crate) fn in_chunks<T: Send>(y: &mut [T], write: impl Fn(usize, &mut [T]) + Sync) {
+    /// Behind a pointer, so that the threads' machinery is compiled once and not once per formula.
+    fn spread<T: Send>(y: &mut [T], write: &(dyn Fn(usize, &mut [T]) + Sync)) {
+        y.par_chunks_mut(CHUNK).enumerate().for_each(|(i, part)| write(i * CHUNK, part));
+    }
     if y.len() < WORTH_THREADS {
         write(0, y);
     } else {
-        y.par_chunks_mut(CHUNK).enumerate().for_each(|(i, part)| write(i * CHUNK, part));
+        spread(y, &write);
     }
 }
 
