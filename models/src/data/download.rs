@@ -68,6 +68,14 @@ impl Downloader {
     /// When the server cannot be reached or refuses, sends another size than `file.bytes`, or the
     /// result has another checksum; `part` is deleted in this last case.
     pub fn fetch(&self, file: &RemoteFile<'_>, part: &Path) -> Result<()> {
+        let fetched = self.fetch_and_check(file, part);
+        if fetched.is_err() && part.metadata().is_ok_and(|part| part.len() == 0) {
+            let _ = std::fs::remove_file(part); // nothing came: nothing to go on with
+        }
+        fetched
+    }
+
+    fn fetch_and_check(&self, file: &RemoteFile<'_>, part: &Path) -> Result<()> {
         let fail = |message| Error::Download { url: file.url.into(), message };
         let mut out = OpenOptions::new().create(true).append(true).open(part).map_err(Error::io(part))?;
         let bar = self.bar(file);
