@@ -5,7 +5,16 @@ use std::sync::Arc;
 use super::{Module, Slot};
 use crate::{Result, Tensor};
 
-/// Layers that run one after the other, named "0", "1", and so on.
+/// Layers that run one after the other, named "0", "1", and so on, `torch.nn.Sequential`.
+///
+/// ```
+/// use voxgrad_engine::nn::{Linear, Module, Sequential, Tanh};
+///
+/// let net = Sequential::new().append(Linear::new(4, 8)?).append(Tanh).append(Linear::new(8, 2)?);
+/// let names: Vec<String> = net.named_parameters().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["0.weight", "0.bias", "2.weight", "2.bias"]);
+/// # Ok::<(), voxgrad_engine::Error>(())
+/// ```
 #[derive(Default)]
 pub struct Sequential(Vec<Box<dyn Module>>);
 

@@ -6,7 +6,7 @@
 /// are made in order and a later one may use an earlier one. Arguments of the constructor stand in
 /// parentheses behind the name.
 ///
-/// ```ignore
+/// ```
 /// use voxgrad_engine::{module, nn::{Linear, Module}};
 ///
 /// module! {

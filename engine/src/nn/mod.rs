@@ -6,8 +6,14 @@
 //! pass, and nothing else.
 
 mod containers;
+mod conv;
+mod dropout;
+mod functions;
 pub mod init;
+mod linear;
 mod macros;
+mod norm;
+mod pool;
 mod state;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,6 +21,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub use crate::module;
 use crate::{DType, Device, Error, Result, Tensor};
 pub use containers::Sequential;
+pub use conv::{Conv, Conv2d, Conv3d};
+pub use dropout::{ChannelDropout, Dropout, Dropout2d, Dropout3d};
+pub use functions::{
+    ELU, Flatten, GELU, GlobalAvgPool, GlobalMaxPool, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax,
+    Softplus, Tanh,
+};
+pub use linear::Linear;
+pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d};
+pub use pool::{AvgPool, AvgPool2d, AvgPool3d, MaxPool, MaxPool2d, MaxPool3d};
 
 /// A layer or a network: something with parameters and a forward pass.
 ///
@@ -165,5 +180,20 @@ impl TrainingFlag {
 impl Default for TrainingFlag {
     fn default() -> TrainingFlag {
         TrainingFlag(AtomicBool::new(true))
+    }
+}
+
+/// The parameters that are there.
+fn slots_of<'a, const N: usize>(
+    parameters: [(&'static str, Option<&'a Tensor>); N],
+) -> impl Iterator<Item = (&'static str, Slot<'a>)> {
+    parameters.into_iter().filter_map(|(name, tensor)| Some((name, Slot::Parameter(tensor?))))
+}
+
+/// Refuses a layer with a size of 0.
+fn at_least_one(what: &'static str, sizes: &[(&str, usize)]) -> Result<()> {
+    match sizes.iter().find(|(_, size)| *size == 0) {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::Value { what, message: format!("{name} is 0, it must be at least 1") }),
     }
 }
