@@ -17,7 +17,7 @@ use voxgrad_engine::Tensor;
 use crate::Result;
 
 /// The part of `logits`' rows whose largest value stands at the row's target.
-/// `logits`: [N, classes], `targets`: u32 [N]. NaN for no rows.
+/// `logits`: `[N, classes]`, `targets`: u32 `[N]`. NaN for no rows.
 pub fn accuracy(logits: &Tensor, targets: &Tensor) -> Result<f64> {
     Ok(count_correct(logits, targets)? as f64 / targets.numel() as f64)
 }

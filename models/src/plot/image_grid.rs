@@ -19,7 +19,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture from planes [channels, height, width] as data sets store them: one channel is
+    /// A picture from planes `[channels, height, width]` as data sets store them: one channel is
     /// grey, three are red, green and blue. Pixels that are missing are black.
     pub fn from_planes(planes: &[u8], channels: usize, height: usize, width: usize) -> Picture {
         let plane = height * width;

@@ -258,7 +258,7 @@ impl<'a> Trainer<'a> {
             ("val_acc", metrics.val_acc.to_string()),
         ];
         let metadata = metadata.map(|(key, value)| (key.to_string(), value)).into_iter().collect();
-        Ok(checkpoint::save(&self.run.file(name), &self.model.state_dict()?, &metadata)?)
+        Ok(checkpoint::save(self.run.file(name), &self.model.state_dict()?, &metadata)?)
     }
 
     fn save_position(&self) -> Result<()> {
