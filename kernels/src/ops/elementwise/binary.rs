@@ -81,7 +81,7 @@ impl Broadcast {
 
 /// The table of all operations: y, then the gradients of a and b.
 fn table<T: Float, U: Use<T>>(op: Binary, each: U) {
-    let (zero, one, half) = (T::zero(), T::one(), T::of(0.5));
+    let (zero, one) = (T::zero(), T::one());
     match op {
         Binary::Add => each.of(|a, b| a + b, |_, _, dy| dy, |_, _, dy| dy),
         Binary::Sub => each.of(|a, b| a - b, |_, _, dy| dy, |_, _, dy| -dy),
@@ -93,50 +93,25 @@ fn table<T: Float, U: Use<T>>(op: Binary, each: U) {
             |a, b, dy| if b == zero { zero } else { dy * b * a.powf(b - one) },
             |a, b, dy| if a == zero && b >= zero { zero } else { dy * a.powf(b) * a.ln() },
         ),
-        // Where both are equal each takes half. `a != a`: a NaN in a wins, one in b wins by default.
+        // Where both are equal each takes half. A NaN in a wins, one in b wins by default.
         Binary::Minimum => each.of(
             |a, b| if a < b || a.is_nan() { a } else { b },
-            |a, b, dy| {
-                if a > b {
-                    zero
-                } else if a == b {
-                    half * dy
-                } else {
-                    dy
-                }
-            },
-            |a, b, dy| {
-                if b > a {
-                    zero
-                } else if a == b {
-                    half * dy
-                } else {
-                    dy
-                }
-            },
+            |a, b, dy| share(dy, a > b, a == b),
+            |a, b, dy| share(dy, b > a, a == b),
         ),
         Binary::Maximum => each.of(
             |a, b| if a > b || a.is_nan() { a } else { b },
-            |a, b, dy| {
-                if a < b {
-                    zero
-                } else if a == b {
-                    half * dy
-                } else {
-                    dy
-                }
-            },
-            |a, b, dy| {
-                if b < a {
-                    zero
-                } else if a == b {
-                    half * dy
-                } else {
-                    dy
-                }
-            },
+            |a, b, dy| share(dy, a < b, a == b),
+            |a, b, dy| share(dy, b < a, a == b),
         ),
     }
+}
+
+/// What the loser, either one in a tie, or the winner gets of the gradient.
+fn share<T: Float>(dy: T, lost: bool, tied: bool) -> T {
+    let half = T::of(0.5) * dy;
+    let share = if tied { half } else { dy };
+    if lost { T::zero() } else { share }
 }
 
 /// What can be done with a row of the table.

@@ -12,7 +12,7 @@ use crate::ops::layout::runs;
 /// What one thread takes at a time: 64 KiB of f32, which stays in the core's own cache.
 const CHUNK: usize = 1 << 14;
 /// Below this many elements a second thread costs more than it saves.
-const WORTH_THREADS: usize = 1 << 15;
+pub(crate) const WORTH_THREADS: usize = 1 << 15;
 
 /// Calls `write(first, part)` for consecutive parts of `y`, `first` being where the part begins;
 /// on several threads when `y` is long.
@@ -30,17 +30,22 @@ pub(crate) fn in_chunks<T: Send>(y: &mut [T], write: impl Fn(usize, &mut [T]) + 
 
 /// `y[i] = f(x[i])`
 pub fn map<T: Float>(x: &[T], y: &mut [T], f: impl Fn(T) -> T + Sync) {
-    in_chunks(y, |first, y| {
-        y.iter_mut().zip(&x[first..]).for_each(|(y, &x)| *y = f(x));
-    });
+    // Not inlined, so that there is one loop and one call of f: the compiler then takes even a long
+    // formula into the loop, which is what makes vector code of it. The same in map2.
+    #[inline(never)]
+    fn part<T: Float>(x: &[T], y: &mut [T], f: &impl Fn(T) -> T) {
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
+    }
+    in_chunks(y, |first, y| part(&x[first..], y, &f));
 }
 
 /// `y[i] = f(a[i], b[i])`
 pub fn map2<T: Float>(a: &[T], b: &[T], y: &mut [T], f: impl Fn(T, T) -> T + Sync) {
-    in_chunks(y, |first, y| {
-        let (a, b) = (&a[first..][..y.len()], &b[first..][..y.len()]);
+    #[inline(never)]
+    fn part<T: Float>(a: &[T], b: &[T], y: &mut [T], f: &impl Fn(T, T) -> T) {
         y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = f(a, b));
-    });
+    }
+    in_chunks(y, |first, y| part(&a[first..], &b[first..], y, &f));
 }
 
 /// `x[i] += y[i]`
@@ -58,7 +63,6 @@ pub fn broadcast<T: Float>(p: &Broadcast, a: &[T], b: &[T], y: &mut [T], f: impl
             let (a, b) = (&a[at_a..], &b[at_b..]);
             match (step_a, step_b) {
                 (1, 1) => {
-                    let (a, b) = (&a[..y.len()], &b[..y.len()]);
                     y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = f(a, b));
                 }
                 (1, _) => {
@@ -87,9 +91,24 @@ pub fn broadcast_backward<T: Float>(
     in_chunks(dx, |first, dx| {
         p.runs(first..first + dx.len(), |run, [at_a, at_b], [step_a, step_b]| {
             let dx = &mut dx[run.start - first..run.end - first];
-            let dy = &dy[run];
-            for (i, (dx, &dy)) in dx.iter_mut().zip(dy).enumerate() {
-                *dx = f(a[at_a + i * step_a], b[at_b + i * step_b], dy);
+            let (a, b, dy) = (&a[at_a..], &b[at_b..], &dy[run]);
+            match (step_a, step_b) {
+                (1, 1) => {
+                    let inputs = a.iter().zip(b).zip(dy);
+                    dx.iter_mut().zip(inputs).for_each(|(dx, ((&a, &b), &dy))| *dx = f(a, b, dy));
+                }
+                (1, _) => {
+                    let b = b[0];
+                    dx.iter_mut().zip(a.iter().zip(dy)).for_each(|(dx, (&a, &dy))| *dx = f(a, b, dy));
+                }
+                (_, 1) => {
+                    let a = a[0];
+                    dx.iter_mut().zip(b.iter().zip(dy)).for_each(|(dx, (&b, &dy))| *dx = f(a, b, dy));
+                }
+                _ => {
+                    let (a, b) = (a[0], b[0]);
+                    dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx = f(a, b, dy));
+                }
             }
         });
     });

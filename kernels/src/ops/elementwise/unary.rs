@@ -69,7 +69,7 @@ impl Unary {
 
 /// The table of all functions: `y` from `x`, and `dx` from `dy` and what was saved.
 fn table<T: Float, M: Math<T>, U: Use<T>>(function: Unary, a: T, b: T, each: U) -> U::Out {
-    let (zero, one, half, two) = (T::zero(), T::one(), T::of(0.5), T::of(2.0));
+    let (zero, one, two) = (T::zero(), T::one(), T::of(2.0));
     // Comparisons are written so that a NaN input gives a NaN.
     match function {
         Unary::Neg => each.linear(|x| -x, |dy| -dy),
@@ -95,20 +95,38 @@ fn table<T: Float, M: Math<T>, U: Use<T>>(function: Unary, a: T, b: T, each: U) 
             each.keep_y(|x| if x <= zero { zero } else { x }, |y, dy| if y <= zero { zero } else { dy })
         }
         Unary::LeakyRelu => {
-            each.keep_x(|x| if x > zero { x } else { a * x }, |x, dy| if x > zero { dy } else { a * dy })
+            each.keep_x(|x| if x > zero { x } else { a * x }, |x, dy| dy * if x > zero { one } else { a })
         }
+        // Both branches are computed and one is taken: a loop without jumps runs in vector registers.
         Unary::Elu => each.keep_x(
-            |x| if x > zero { x } else { a * M::exp_m1(x) },
-            |x, dy| if x > zero { dy } else { dy * a * M::exp(x) },
+            |x| {
+                let below = a * M::exp_m1(x);
+                if x > zero { x } else { below }
+            },
+            |x, dy| {
+                let slope = a * M::exp(x);
+                if x > zero { dy } else { dy * slope }
+            },
         ),
-        // The derivative of x P(x) is P(x) + x p(x), with P the normal distribution, p its density.
+        // The derivative of x P(x) is P(x) + x P'(x).
         Unary::Gelu => each.keep_x(
-            |x| x * M::normal_cdf(x),
-            |x, dy| dy * (M::normal_cdf(x) + x * M::exp(-half * x * x) * T::of(NORMAL_PEAK)),
+            |x| x * M::normal(x).0,
+            |x, dy| {
+                let (p, density) = M::normal(x);
+                dy * (p + x * density)
+            },
         ),
+        // log(1 + e^z) = max(z, 0) + log(1 + e^-|z|), where nothing overflows.
         Unary::Softplus => each.keep_x(
-            |x| if a * x > b { x } else { M::exp(a * x).ln_1p() / a },
-            |x, dy| if a * x > b { dy } else { dy * M::sigmoid(a * x) },
+            |x| {
+                let z = a * x;
+                let (positive, counts) = (if z > zero { z } else { zero }, if z > b { zero } else { one });
+                (positive + counts * M::ln_1p(M::exp(-z.abs()))) / a
+            },
+            |x, dy| {
+                let slope = M::sigmoid(a * x);
+                if a * x > b { dy } else { dy * slope }
+            },
         ),
         Unary::Clamp => each.keep_x(
             |x| {
@@ -126,9 +144,6 @@ fn table<T: Float, M: Math<T>, U: Use<T>>(function: Unary, a: T, b: T, each: U) 
         }
     }
 }
-
-/// 1 / sqrt(2 pi): the density of the standard normal distribution at 0.
-const NORMAL_PEAK: f64 = 0.398_942_280_401_432_7;
 
 /// What can be done with a row of the table. The name says what is kept for the derivative.
 trait Use<T> {

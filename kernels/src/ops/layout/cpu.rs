@@ -1,7 +1,9 @@
 //! Strided copies on the processor, run by run along the innermost dimension.
 
+use rayon::prelude::*;
+
 use super::{IndexSelect, Strided, runs};
-use crate::ops::elementwise::cpu::in_chunks;
+use crate::ops::elementwise::cpu::{WORTH_THREADS, in_chunks};
 use crate::{Element, Float};
 
 // x: the buffer the view looks into; y: the view's elements
@@ -9,6 +11,9 @@ pub fn read<T: Element>(p: &Strided, x: &[T], y: &mut [T]) {
     let dims = p.ndim as usize;
     let step = p.strides[dims - 1] as usize;
     let x = &x[p.offset as usize..];
+    if dims > 1 && p.strides[dims - 2] < p.strides[dims - 1] {
+        return read_transposed(p, x, y);
+    }
     in_chunks(y, |first, y| {
         runs(&p.shape[..dims], [&p.strides[..dims]], first..first + y.len(), |run, [at]| {
             let y = &mut y[run.start - first..run.end - first];
@@ -19,6 +24,33 @@ pub fn read<T: Element>(p: &Strided, x: &[T], y: &mut [T]) {
             }
         });
     });
+}
+
+/// Where the elements of a row of y lie far apart in x, one row uses one element of each cache line
+/// it loads and drives the line out before the next row comes for the neighbour. So `ROWS` rows
+/// advance together, `COLUMNS` at a time.
+fn read_transposed<T: Element>(p: &Strided, x: &[T], y: &mut [T]) {
+    const ROWS: usize = 32;
+    const COLUMNS: usize = 32;
+    let last = p.ndim as usize - 1;
+    let (width, step) = (p.shape[last] as usize, p.strides[last] as usize);
+    let band = |(band, y): (usize, &mut [T])| {
+        let (first, rows) = (band * ROWS, y.len() / width);
+        let mut starts = [0; ROWS];
+        runs(&p.shape[..last], [&p.strides[..last]], first..first + rows, |run, [at]| {
+            let next = p.strides[last - 1] as usize;
+            run.clone().for_each(|row| starts[row - first] = at + (row - run.start) * next);
+        });
+        for left in (0..width).step_by(COLUMNS) {
+            let right = width.min(left + COLUMNS);
+            for (y, start) in y.chunks_exact_mut(width).zip(starts) {
+                let x = x[start + left * step..].iter().step_by(step);
+                y[left..right].iter_mut().zip(x).for_each(|(y, &x)| *y = x);
+            }
+        }
+    };
+    let bands = y.par_chunks_mut(ROWS * width).with_min_len(WORTH_THREADS.div_ceil(ROWS * width));
+    bands.enumerate().for_each(band);
 }
 
 // x: the view's elements; y: the buffer the view looks into

@@ -61,7 +61,7 @@ pub fn sum<T: Float>(p: &Reduce, x: &[T], y: &mut [T]) {
 }
 
 /// The sum of neighbours, kept in `LANES` sums at the leaves.
-fn sum_row<T: Float>(x: &[T]) -> T {
+pub(crate) fn sum_row<T: Float>(x: &[T]) -> T {
     const LANES: usize = 16;
     if x.len() <= BLOCK * LANES {
         let mut lanes = [T::zero(); LANES];
@@ -94,8 +94,17 @@ fn sum_columns<T: Float>(rows: &[T], inner: usize, first: usize, y: &mut [T]) {
         }
         return;
     }
-    let (top, bottom) = rows.split_at(dim.div_ceil(2) * inner);
     let mut other = [T::zero(); STRIP];
+    // A few rows side by side are one wide row, whose columns are then added up in turn.
+    let abreast = 64 / inner;
+    if abreast > 1 {
+        let (wide, rest) = rows.split_at(dim / abreast * abreast * inner);
+        let width = abreast * inner;
+        sum_columns(wide, width, 0, &mut other[..width]);
+        other[width..][..rest.len()].copy_from_slice(rest);
+        return sum_columns(&other[..width + rest.len()], inner, first, y);
+    }
+    let (top, bottom) = rows.split_at(dim.div_ceil(2) * inner);
     let other = &mut other[..y.len()];
     join(dim * y.len(), || sum_columns(top, inner, first, y), || sum_columns(bottom, inner, first, other));
     y.iter_mut().zip(other).for_each(|(y, x)| *y += *x);
@@ -111,21 +120,48 @@ fn join<A: Send, B: Send>(work: usize, a: impl FnOnce() -> A + Send, b: impl FnO
 
 // x: [outer, dim, inner], y, index: [outer, inner]
 pub fn extreme<T: Float>(which: Extreme, p: &Reduce, x: &[T], y: &mut [T], index: &mut [u32]) {
+    match which {
+        Extreme::Max => extreme_by(|a, b| a > b, p, x, y, index),
+        Extreme::Min => extreme_by(|a, b| a < b, p, x, y, index),
+    }
+}
+
+fn extreme_by<T: Float>(
+    better: impl Fn(T, T) -> bool + Sync,
+    p: &Reduce,
+    x: &[T],
+    y: &mut [T],
+    index: &mut [u32],
+) {
     let (dim, inner) = (p.dim as usize, p.inner as usize);
-    let beats = |a: T, b: T| match which {
-        Extreme::Max => a > b,
-        Extreme::Min => a < b,
-    };
-    for (o, (y, index)) in y.iter_mut().zip(index).enumerate() {
-        let first = o / inner * dim * inner + o % inner;
-        (*y, *index) = (x[first], 0);
-        for d in 1..dim {
-            let x = x[first + d * inner];
-            if beats(x, *y) || (x.is_nan() && !y.is_nan()) {
-                (*y, *index) = (x, d as u32);
+    if y.is_empty() {
+        return;
+    }
+    // Whether the candidate x takes the place of y: a NaN always does, and nothing that of a NaN.
+    let beats = |x: T, y: T| better(x, y) || (x.is_nan() && !y.is_nan());
+    let bundle = (WORTH_THREADS / (dim * inner)).max(1);
+    let outputs = y.par_chunks_mut(inner).zip(index.par_chunks_mut(inner)).with_min_len(bundle);
+    outputs.enumerate().for_each(|(o, (y, index))| {
+        let rows = &x[o * dim * inner..][..dim * inner];
+        if inner == 1 {
+            for (d, &x) in rows.iter().enumerate() {
+                if d == 0 || beats(x, y[0]) {
+                    (y[0], index[0]) = (x, d as u32);
+                }
+            }
+            return;
+        }
+        // All columns advance together, a row at a time.
+        y.copy_from_slice(&rows[..inner]);
+        index.fill(0);
+        for (d, row) in rows.chunks_exact(inner).enumerate().skip(1) {
+            for ((y, index), &x) in y.iter_mut().zip(index.iter_mut()).zip(row) {
+                let wins = beats(x, *y);
+                *y = if wins { x } else { *y };
+                *index = if wins { d as u32 } else { *index };
             }
         }
-    }
+    });
 }
 
 // index, dy: [outer, inner], dx: [outer, dim, inner]

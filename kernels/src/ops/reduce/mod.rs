@@ -12,6 +12,7 @@
 mod cpu;
 mod extreme;
 
+pub(crate) use cpu::sum_row;
 pub use extreme::{Extreme, extreme, extreme_backward};
 
 use crate::dtype::for_float;
