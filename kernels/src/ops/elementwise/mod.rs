@@ -9,15 +9,15 @@ mod unary;
 pub use binary::{Binary, Broadcast, Side, binary, binary_backward};
 pub use unary::{Saved, UNARY_RUNGS, Unary, unary, unary_backward, unary_backward_rung, unary_rung};
 
-use crate::dtype::{for_element, for_float};
+use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
-use crate::{Device, Result, Storage};
+use crate::{Device, Float, Result, Storage};
 
-/// Writes `value`, rounded to the element type, to every element.
+/// Writes `value` to every element.
 pub fn fill(x: &mut Storage, value: f64) -> Result<()> {
     match x.device() {
-        Device::Cpu => for_element!(x.dtype(), T => x.as_mut_slice::<T>()?.fill(value as T)),
+        Device::Cpu => for_float!("fill", x.dtype(), T => x.as_mut_slice::<T>()?.fill(T::of(value))),
     }
     Ok(())
 }
