@@ -73,18 +73,7 @@ fn table<T: Float, M: Math<T>, U: Use<T>>(function: Unary, a: T, b: T, each: U) 
     // Comparisons are written so that a NaN input gives a NaN.
     match function {
         Unary::Neg => each.linear(|x| -x, |dy| -dy),
-        Unary::Abs => each.keep_x(
-            |x| x.abs(),
-            |x, dy| {
-                if x > zero {
-                    dy
-                } else if x < zero {
-                    -dy
-                } else {
-                    zero
-                }
-            },
-        ),
+        Unary::Abs => each.keep_x(|x| x.abs(), |x, dy| if x == zero { zero } else { dy * x.signum() }),
         Unary::Exp => each.keep_y(|x| M::exp(x), |y, dy| dy * y),
         Unary::Log => each.keep_x(|x| x.ln(), |x, dy| dy / x),
         Unary::Sqrt => each.keep_y(|x| x.sqrt(), |y, dy| dy / (two * y)),
