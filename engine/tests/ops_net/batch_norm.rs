@@ -48,10 +48,10 @@ fn gradients_match_finite_differences() {
                 x.batch_norm(Some((&mean, &var)), w, b, training, 0.1, EPS)
             };
             let [w, b] = affine.clone();
-            check_gradients(&[x.clone(), w.clone(), b.clone()], |t| with(&t[0], Some(&t[1]), Some(&t[2])));
-            check_gradients(&[x.clone()], |t| with(&t[0], None, None));
-            check_gradients(&[b.clone()], |t| with(&x, None, Some(&t[0])));
-            check_gradients(&[x.clone(), w], |t| with(&t[0], Some(&t[1]), None));
+            check_gradients([&x, &w, &b], |t| with(&t[0], Some(&t[1]), Some(&t[2])));
+            check_gradients([&x], |t| with(&t[0], None, None));
+            check_gradients([&b], |t| with(&x, None, Some(&t[0])));
+            check_gradients([&x, &w], |t| with(&t[0], Some(&t[1]), None));
         }
     }
 }

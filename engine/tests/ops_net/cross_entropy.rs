@@ -66,14 +66,14 @@ fn every_combination_of_options_matches_the_definition() {
                     assert_close(&values(&loss), &wanted, 1e-12);
                     let shape = if reduction == Reduction::None { target.shape().clone() } else { [].into() };
                     assert_eq!(*loss.shape(), shape);
-                    check_gradients(&[x.clone()], |x| x[0].cross_entropy(&target, &options));
+                    check_gradients([&x], |x| x[0].cross_entropy(&target, &options));
                     if label_smoothing == 0.0 {
                         let nll = |x: &Tensor| {
                             x.nll_loss(&target, options.weight.as_ref(), ignore_index, reduction)
                         };
                         let wanted = reference(&values(&x), sizes, &all_labels, &options, false);
                         assert_close(&values(&nll(&x).unwrap()), &wanted, 1e-12);
-                        check_gradients(&[x.clone()], |x| nll(&x[0]));
+                        check_gradients([&x], |x| nll(&x[0]));
                     }
                     combinations += 1;
                 }

@@ -44,8 +44,8 @@ fn gradients_match_finite_differences() {
     let (x, grid) = (random([2, 2, 2, 3, 4], 3), random([2, 1, 2, 3, 3], 4));
     let theta = random([2, 3, 4], 5);
     for (padding, align_corners) in MODES {
-        check_gradients(&[x.clone(), grid.clone()], |t| t[0].grid_sample3d(&t[1], padding, align_corners));
-        check_gradients(&[theta.clone()], |t| Tensor::affine_grid3d(&t[0], [2, 1, 2, 3, 1], align_corners));
+        check_gradients([&x, &grid], |t| t[0].grid_sample3d(&t[1], padding, align_corners));
+        check_gradients([&theta], |t| Tensor::affine_grid3d(&t[0], [2, 1, 2, 3, 1], align_corners));
     }
 }
 

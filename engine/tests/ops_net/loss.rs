@@ -24,7 +24,7 @@ fn check(
         };
         assert_eq!(y.shape().len(), if reduction == Reduction::None { x.ndim() } else { 0 });
         assert_close(&values(&y), &wanted, 1e-12);
-        check_gradients(&[x.clone(), t.clone()], |both| op(&both[0], &both[1], reduction));
+        check_gradients([x, t], |both| op(&both[0], &both[1], reduction));
     }
 }
 

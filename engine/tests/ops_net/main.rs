@@ -57,18 +57,19 @@ fn gradients(inputs: &[Tensor], op: impl Fn(&[Tensor]) -> Result<Tensor>) -> Vec
 
 /// Compares the gradients of an op in f64 with central finite differences.
 #[track_caller]
-fn check_gradients(inputs: &[Tensor], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
+fn check_gradients<const N: usize>(inputs: [&Tensor; N], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
     const STEP: f64 = 1e-6;
     let loss = |inputs: &[Tensor]| -> f64 {
         let y = values(&op(inputs).unwrap());
         y.iter().zip(numbers(y.len(), 99)).map(|(y, g)| y * g).sum()
     };
-    for (which, gradient) in gradients(inputs, &op).into_iter().enumerate() {
+    let inputs = inputs.map(Tensor::clone);
+    for (which, gradient) in gradients(&inputs, &op).into_iter().enumerate() {
         let numeric = (0..gradient.len()).map(|i| {
             let moved = |step: f64| {
                 let mut x = values(&inputs[which]);
                 x[i] += step;
-                let mut inputs = inputs.to_vec();
+                let mut inputs = inputs.clone();
                 inputs[which] = Tensor::new(&x, inputs[which].shape(), &Device::cpu()).unwrap();
                 loss(&inputs)
             };

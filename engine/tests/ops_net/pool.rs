@@ -54,20 +54,20 @@ fn gradients_match_finite_differences() {
     let strided = PoolOptions { stride: [2, 1], padding: [1, 1], ..PoolOptions::new([3, 2]) };
     let dilated = PoolOptions { stride: [1, 2], dilation: [2, 1], ..PoolOptions::new(2) };
     let deep = PoolOptions { stride: [1, 2, 2], padding: [0, 1, 1], ..PoolOptions::new([1, 2, 3]) };
-    let x = [random([2, 2, 5, 6], 2)];
-    check_gradients(&x, |x| x[0].max_pool2d(2));
-    check_gradients(&x, |x| x[0].max_pool2d_with(strided));
-    check_gradients(&x, |x| x[0].max_pool2d_with(dilated));
-    check_gradients(&x, |x| x[0].avg_pool2d(2));
-    check_gradients(&x, |x| x[0].avg_pool2d_with(strided));
-    check_gradients(&x, |x| x[0].avg_pool2d_with(PoolOptions { count_include_pad: false, ..strided }));
-    check_gradients(&x, |x| x[0].global_max_pool());
-    check_gradients(&x, |x| x[0].global_avg_pool());
-    let x = [random([1, 2, 4, 5, 4], 3)];
-    check_gradients(&x, |x| x[0].max_pool3d(2));
-    check_gradients(&x, |x| x[0].max_pool3d_with(deep));
-    check_gradients(&x, |x| x[0].avg_pool3d(2));
-    check_gradients(&x, |x| x[0].avg_pool3d_with(deep));
+    let x = random([2, 2, 5, 6], 2);
+    check_gradients([&x], |x| x[0].max_pool2d(2));
+    check_gradients([&x], |x| x[0].max_pool2d_with(strided));
+    check_gradients([&x], |x| x[0].max_pool2d_with(dilated));
+    check_gradients([&x], |x| x[0].avg_pool2d(2));
+    check_gradients([&x], |x| x[0].avg_pool2d_with(strided));
+    check_gradients([&x], |x| x[0].avg_pool2d_with(PoolOptions { count_include_pad: false, ..strided }));
+    check_gradients([&x], |x| x[0].global_max_pool());
+    check_gradients([&x], |x| x[0].global_avg_pool());
+    let x = random([1, 2, 4, 5, 4], 3);
+    check_gradients([&x], |x| x[0].max_pool3d(2));
+    check_gradients([&x], |x| x[0].max_pool3d_with(deep));
+    check_gradients([&x], |x| x[0].avg_pool3d(2));
+    check_gradients([&x], |x| x[0].avg_pool3d_with(deep));
 }
 
 #[test]
@@ -86,7 +86,8 @@ fn misfits_are_named() {
     let x = random([2, 3, 4, 4], 6);
     assert_message(
         x.max_pool3d(5),
-        "max_pool3d: the window does not fit: input [3, 4, 4] with padding [0, 0, 0], kernel_size [5, 5, 5] with dilation [1, 1, 1]",
+        "max_pool3d: the window does not fit: input [3, 4, 4] with padding [0, 0, 0], \
+         kernel_size [5, 5, 5] with dilation [1, 1, 1]",
     );
     assert_message(
         Tensor::max_pool2d(&random([4, 4], 6), 2),

@@ -36,8 +36,8 @@ fn rungs_agree() {
                 let both = run::<T>(0, &p, affine, 0.2).into_iter().zip(run::<T>(1, &p, affine, 0.2));
                 for (what, (plain, fast)) in both.enumerate() {
                     let largest = plain.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
-                    let far =
-                        plain.iter().zip(&fast).find(|(a, b)| !((*a - *b).abs() <= tolerance * largest));
+                    let near = |a: f64, b: f64| (a - b).abs() <= tolerance * largest;
+                    let far = plain.iter().zip(&fast).find(|(a, b)| !near(**a, **b));
                     assert!(far.is_none(), "{p:?}: output {what}: {far:?}");
                 }
             }

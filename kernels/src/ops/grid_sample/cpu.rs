@@ -99,7 +99,8 @@ pub fn backward_input<T: Float>(p: &GridSample, grid: &[T], dy: &[T], dx: &mut [
     });
 }
 
-// x: [samples, channels, in_d, in_h, in_w]   grid, dgrid: [samples, points, 3]   dy: [samples, channels, points]
+// x: [samples, channels, in_d, in_h, in_w]   dy: [samples, channels, points]
+// grid, dgrid: [samples, points, 3]
 pub fn backward_grid<T: Float>(p: &GridSample, x: &[T], grid: &[T], dy: &[T], dgrid: &mut [T]) {
     let (points, channels) = (p.out_plane(), p.channels as usize);
     split::pieces(dgrid, 3 * PIECE, PIECE * COST, |piece, dgrid| {

@@ -1,7 +1,7 @@
 //! Resampling of volumes along a grid of points, and the grids of affine maps.
 //!
-//! Points are in normalised coordinates (x, y, z), where -1 and 1 are the ends of width, height and depth: the
-//! centres of the outer voxels with `align_corners`, their outer faces without.
+//! Points are in normalised coordinates (x, y, z), where -1 and 1 are the ends of width, height and
+//! depth: the centres of the outer voxels with `align_corners`, their outer faces without.
 //! ```text
 //! affine_grid:  grid[n, d, h, w] = theta[n] (x_w, y_h, z_d, 1)         theta[n]: 3 x 4
 //!               x_w = 2 w / (W - 1) - 1   or   (2 w + 1) / W - 1       the centre of voxel w, likewise y_h, z_d
@@ -9,9 +9,10 @@
 //!               weight(i) = (1 - |u - i_w|) (1 - |v - i_h|) (1 - |t - i_d|)
 //!               u = (x + 1) / 2 (W - 1)   or   ((x + 1) W - 1) / 2     the point in voxels, likewise v, t
 //! ```
-//! Voxels outside the volume are zero, or, with padding mode border, points outside are moved to the border
-//! first (and get no gradient in that direction). Backward: `dx[i]` is the sum of `weight(i) dy` over all points,
-//! `dgrid` the sum of `dy x[i]` times the derivative of the weight, `dtheta` that of `dgrid` times (x, y, z, 1).
+//! Voxels outside the volume are zero, or, with padding mode border, points outside are moved to the
+//! border first (and get no gradient in that direction). Backward: `dx[i]` is the sum of `weight(i) dy`
+//! over all points, `dgrid` the sum of `dy x[i]` times the derivative of the weight, `dtheta` that of
+//! `dgrid` times (x, y, z, 1).
 
 mod cpu;
 #[cfg(test)]

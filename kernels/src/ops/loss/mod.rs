@@ -9,9 +9,10 @@
 //! bce              -t log x - (1 - t) log(1 - x)               dx = (x - t) / (x (1 - x))
 //! bce_with_logits  -p t log s(x) - (1 - t) log(1 - s(x))       dx = (1 - t) s(x) - p t s(-x)
 //! ```
-//! with `s` the logistic function and `p` the weight of positives. The gradient of the target is `-dx` for the first
-//! three, `log(1 - x) - log x` for bce and `-x + (p - 1) softplus(-x)` for bce_with_logits. As in PyTorch the logarithms
-//! of bce are at least -100 and the divisor of its gradient at least 1e-12. bce_with_logits is computed as
+//! with `s` the logistic function and `p` the weight of positives. The gradient of the target is `-dx`
+//! for the first three, `log(1 - x) - log x` for bce and `-x + (p - 1) softplus(-x)` for
+//! bce_with_logits. As in PyTorch the logarithms of bce are at least -100 and the divisor of its
+//! gradient at least 1e-12. bce_with_logits is computed as
 //! `(1 - t) x + (1 + (p - 1) t) softplus(-x)`, which neither overflows nor takes the logarithm of 0.
 
 mod cpu;

@@ -29,7 +29,8 @@ impl Dim {
     pub fn windows(self, i: usize) -> impl Iterator<Item = usize> {
         (0..self.kernel).rev().filter_map(move |k| {
             let start = (i + self.pad).checked_sub(k * self.dilation)?;
-            (start % self.stride == 0 && start / self.stride < self.out).then_some(start / self.stride)
+            (start.is_multiple_of(self.stride) && start / self.stride < self.out)
+                .then_some(start / self.stride)
         })
     }
 }
@@ -106,7 +107,7 @@ pub fn max_forward<T: Float>(p: &Pool, x: &[T], y: &mut [T], argmax: &mut [u32])
 // argmax, dy: [planes, out_d, out_h, out_w]   dx: [planes, in_d, in_h, in_w]
 pub fn max_backward<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) {
     let [depth, height, width] = p.dims();
-    for n in 0..dx.len() {
+    for (n, dx) in dx.iter_mut().enumerate() {
         let (plane, [d, h, w]) = p.input(n);
         let i = (n - plane * p.in_plane()) as u32;
         let mut sum = T::zero();
@@ -120,7 +121,7 @@ pub fn max_backward<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) 
                 }
             }
         }
-        dx[n] = sum;
+        *dx = sum;
     }
 }
 
