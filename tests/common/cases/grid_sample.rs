@@ -1,0 +1,64 @@
+//! Sampling a volume along an affine grid, for augmentation in 3d.
+
+use voxgrad_engine::Tensor;
+use voxgrad_engine::ops::PaddingMode;
+
+use super::{Case, case};
+use crate::common::input::{Input, between, uniform, values};
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for align in [false, true] {
+        let corners = if align { ", align_corners" } else { "" };
+        for size in [[2, 1, 3, 4, 5], [1, 2, 2, 2, 2], [1, 1, 1, 3, 2]] {
+            let theta = [uniform(&[size[0], 3, 4])];
+            cases.push(case("affine_grid3d", format!("{size:?}{corners}"), theta, move |t| {
+                Tensor::affine_grid3d(&t[0], size, align)
+            }));
+        }
+        for (mode_name, mode) in [("zeros", PaddingMode::Zeros), ("border", PaddingMode::Border)] {
+            for (x, out) in [([2, 3, 3, 4, 5], [2, 3, 2]), ([1, 1, 2, 2, 3], [1, 5, 3])] {
+                let what = format!("{x:?} to {out:?}, {mode_name}{corners}");
+                let inputs = [uniform(&x), grid(x, out, align)];
+                cases.push(case("grid_sample3d", what, inputs, move |t| {
+                    t[0].grid_sample3d(&t[1], mode, align)
+                }));
+            }
+            // A nodule's crop, turned and stretched.
+            let inputs = [uniform(&[2, 1, 32, 48, 48]), between(-0.8, 0.8, &[2, 3, 4])];
+            let what = format!("through an affine grid, {mode_name}{corners}");
+            let numel = 2 * 32 * 48 * 48;
+            // A gradient with respect to the grid jumps wherever a sample crosses a voxel's centre, and
+            // f32 and f64 may see it on two sides: only the volume gets one here.
+            let [volume, theta] = inputs;
+            let whole = case("grid_sample3d", what, [volume, theta.fixed()], move |t| {
+                let grid = Tensor::affine_grid3d(&t[1], [2, 1, 32, 48, 48], align)?;
+                t[0].grid_sample3d(&grid, mode, align)
+            });
+            // Seven interpolations, each two multiplications and an addition.
+            cases.push(whole.large(21 * numel));
+        }
+    }
+    cases
+}
+
+/// Where to look, `[N, out.., 3]` in x, y, z: inside the volume and a little beyond it, in the middle half
+/// between two voxels, since a trilinear interpolation has its kinks at the voxels.
+fn grid(x: [usize; 5], out: [usize; 3], align: bool) -> Input {
+    let samples = x[0] * out.iter().product::<usize>();
+    let mut coordinates = Vec::with_capacity(3 * samples);
+    for i in 0..samples {
+        for d in 0..3 {
+            let size = x[4 - d];
+            // Voxel -1 to size - 1, and a fraction in 0.25..0.75, in an order without a pattern.
+            let voxel = (i * (5 + 2 * d) + d) % (size + 1);
+            let position = voxel as f64 - 1.0 + 0.25 + 0.5 * (((i * 7 + d * 3) % 11) as f64 / 11.0);
+            let size = size as f64;
+            coordinates.push(match align {
+                true => 2.0 * position / (size - 1.0) - 1.0,
+                false => (2.0 * position + 1.0) / size - 1.0,
+            });
+        }
+    }
+    values(&coordinates, &[x[0], out[0], out[1], out[2], 3])
+}

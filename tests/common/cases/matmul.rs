@@ -1,0 +1,94 @@
+//! Matrix products.
+
+use voxgrad_kernels::ops::matmul::{self as kernel, Matmul};
+
+use super::{Case, case};
+use crate::common::Ladder;
+use crate::common::input::uniform;
+
+/// Left and right, as PyTorch's matmul takes them: vectors, matrices, batches that broadcast.
+const SHAPES: [(&[usize], &[usize]); 14] = [
+    (&[1, 1], &[1, 1]),
+    (&[3, 5], &[5, 7]),
+    (&[17, 9], &[9, 5]),
+    (&[1, 33], &[33, 1]),
+    (&[5], &[5]),
+    (&[5], &[5, 3]),
+    (&[3, 5], &[5]),
+    (&[2, 3, 4], &[2, 4, 5]),
+    (&[2, 1, 3, 4], &[3, 4, 2]),
+    (&[5, 2, 3], &[3, 4]),
+    (&[2, 3], &[4, 3, 5]),
+    (&[2, 3, 4], &[4]),
+    (&[0, 3], &[3, 2]),
+    (&[2, 0], &[0, 3]),
+];
+/// Sizes that divide no block, and a round one.
+const LARGE: [(&[usize], &[usize]); 3] =
+    [(&[129, 257], &[257, 65]), (&[512, 512], &[512, 512]), (&[8, 65, 127], &[8, 127, 66])];
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (x, y) in SHAPES.iter().chain(&LARGE) {
+        let matmul = case("matmul", format!("{x:?} {y:?}"), [uniform(x), uniform(y)], |t| t[0].matmul(&t[1]));
+        cases.push(match x.iter().product::<usize>() {
+            n if n > 10_000 => matmul.large(2 * n as u64 * y[y.len() - 1] as u64),
+            _ => matmul,
+        });
+    }
+    for (x, y) in [([1, 2, 3], [1, 3, 4]), ([4, 3, 5], [4, 5, 2]), ([0, 3, 5], [0, 5, 2])] {
+        let inputs = [uniform(&x), uniform(&y)];
+        cases.push(case("bmm", format!("{x:?} {y:?}"), inputs, |t| t[0].bmm(&t[1])));
+    }
+    let linear: [(&[usize], [usize; 2]); 7] = [
+        (&[1, 1], [1, 1]),
+        (&[3, 5], [7, 5]),
+        (&[2, 3, 5], [4, 5]),
+        (&[5], [3, 5]),
+        (&[0, 5], [3, 5]),
+        (&[64, 512], [32, 512]),
+        (&[65, 1152], [33, 1152]),
+    ];
+    for (x, w) in linear {
+        let timed = |case: Case| match x.iter().product::<usize>() {
+            n if n > 10_000 => case.large(2 * (n * w[0]) as u64),
+            _ => case,
+        };
+        let inputs = [uniform(x), uniform(&w), uniform(&[w[0]])];
+        let with_bias =
+            case("linear", format!("{x:?} {w:?}, bias"), inputs.clone(), |t| t[0].linear(&t[1], Some(&t[2])));
+        cases.push(timed(with_bias));
+        let name = format!("{x:?} {w:?}, no bias");
+        cases.push(timed(case("linear", name, &inputs[..2], |t| t[0].linear(&t[1], None))));
+    }
+    cases
+}
+
+/// The kernel, with either factor stored transposed.
+pub fn ladders() -> Vec<Ladder> {
+    let mut ladders = Vec::new();
+    for (batch, m, n, k) in [
+        (1, 1, 1, 1),
+        (1, 3, 7, 5),
+        (2, 17, 33, 9),
+        (3, 1, 65, 2),
+        (1, 0, 3, 4),
+        (1, 3, 4, 0),
+        (1, 129, 65, 257),
+        (1, 512, 512, 512),
+        (8, 65, 66, 127),
+        (1, 64, 32, 512),
+        (1, 64, 1024, 1152),
+    ] {
+        let plain = Matmul::new(batch, m, n, k);
+        for (form, p) in [("a b", plain), ("a' b", plain.transpose_a()), ("a b'", plain.transpose_b())] {
+            let inputs = [uniform(&[batch, m, k]), uniform(&[batch, k, n]), uniform(&[n])];
+            let what = format!("{form}, {batch} x [{m}, {k}] [{k}, {n}]");
+            let flops = 2 * (batch * m * n * k) as u64;
+            ladders.push(Ladder::new("matmul", what, kernel::RUNGS, inputs, flops, move |rung, t| {
+                Ok(vec![kernel::forward_rung(rung, &p, &t[0], &t[1], Some(&t[2]))?])
+            }));
+        }
+    }
+    ladders
+}

@@ -1,0 +1,69 @@
+//! Sums, means, variances and maxima over dimensions.
+
+use voxgrad_engine::{Result, Tensor};
+
+use super::{Case, case, case_with};
+use crate::common::input::{Input, distinct, uniform};
+
+/// Shapes and the dimensions reduced: none means all.
+const SHAPES: [(&[usize], &[isize]); 10] = [
+    (&[3, 5, 7], &[]),
+    (&[3, 5, 7], &[0]),
+    (&[3, 5, 7], &[1]),
+    (&[3, 5, 7], &[-1]),
+    (&[3, 5, 7], &[0, 2]),
+    (&[2, 3, 4, 5], &[0, -1, 2]),
+    (&[1, 6], &[0]),
+    (&[4, 1], &[1]),
+    (&[0, 3], &[1]),
+    (&[33], &[0]),
+];
+/// A batch-norm's statistics, and a row per sample.
+const LARGE: [(&[usize], &[isize]); 3] =
+    [(&[64, 16, 32, 32], &[0, 2, 3]), (&[1024, 1025], &[1]), (&[64, 16, 32, 32], &[])];
+
+type Fill = fn(&[usize]) -> Input;
+type Op = fn(&Tensor, &[isize], bool) -> Result<Tensor>;
+type WithIndices = fn(&Tensor, &[isize], bool) -> Result<(Tensor, Tensor)>;
+
+pub fn cases() -> Vec<Case> {
+    let any: Fill = uniform;
+    let one_winner: Fill = |shape| distinct(0, shape);
+    let with_value: [(&'static str, Op); 4] = [
+        ("sum", |x, dims, keep| x.sum(dims, keep)),
+        ("mean", |x, dims, keep| x.mean(dims, keep)),
+        ("var", |x, dims, keep| x.var(dims, 0, keep)),
+        ("var, correction 1", |x, dims, keep| x.var(dims, 1, keep)),
+    ];
+    let with_indices: [(&'static str, WithIndices); 2] =
+        [("max", |x, dims, keep| x.max(dims, keep)), ("min", |x, dims, keep| x.min(dims, keep))];
+    let mut cases = Vec::new();
+    for (shape, dims) in SHAPES.iter().chain(&LARGE).copied() {
+        let numel = shape.iter().product::<usize>() as u64;
+        let timed = |case: Case| if numel > 10_000 { case.large(numel) } else { case };
+        for keep in [false, true] {
+            let what = format!("{shape:?} over {dims:?}{}", if keep { ", keepdim" } else { "" });
+            for (op, run) in with_value {
+                // One value has no variance around its mean when one is subtracted from the count.
+                let alone = dims.iter().all(|&d| shape[d.rem_euclid(shape.len() as isize) as usize] == 1);
+                if op.ends_with("correction 1") && alone && !dims.is_empty() {
+                    continue;
+                }
+                cases.push(timed(case(op, &what, [any(shape)], move |x| run(&x[0], dims, keep))));
+            }
+            for (op, run) in with_indices {
+                cases.push(timed(case_with(op, &what, [one_winner(shape)], move |x| {
+                    let (values, indices) = run(&x[0], dims, keep)?;
+                    Ok(vec![values, indices])
+                })));
+            }
+            let argmax = case("argmax", &what, [one_winner(shape)], move |x| x[0].argmax(dims, keep));
+            cases.push(timed(argmax.without_gradient()));
+        }
+    }
+    cases.push(case("sum_all", "", [uniform(&[3, 5])], |x| x[0].sum_all()));
+    cases.push(case("mean_all", "", [uniform(&[3, 5])], |x| x[0].mean_all()));
+    cases.push(case("sum", "a scalar", [uniform(&[])], |x| x[0].sum(&[], false)));
+    cases.push(case("sum", "of nothing", [uniform(&[2, 0])], |x| x[0].sum(&[1], false)));
+    cases
+}
