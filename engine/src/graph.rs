@@ -1,6 +1,7 @@
 //! The graph behind a tensor, as Graphviz text.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write;
 
 use crate::Tensor;
@@ -21,9 +22,9 @@ pub fn to_dot(tensor: &Tensor) -> String {
     let mut nodes = BTreeMap::new();
     let mut waiting: Vec<_> = tensor.node().cloned().into_iter().collect();
     while let Some(node) = waiting.pop() {
-        if !nodes.contains_key(&node.id) {
+        if let Entry::Vacant(place) = nodes.entry(node.id) {
             waiting.extend(node.inputs().into_iter().flatten());
-            nodes.insert(node.id, node);
+            place.insert(node);
         }
     }
     let mut dot = String::from("digraph {\n  rankdir=TB;\n");

@@ -294,11 +294,14 @@ fn correction(p: &Params) -> Result<usize> {
     if p.get("correction").is_some() { p.count("correction") } else { Ok(usize::from(unbiased)) }
 }
 
+/// `max` or `min` over dimensions: the values and their indices.
+type Over = fn(&Tensor, &[isize], bool) -> voxgrad_engine::Result<(Tensor, Tensor)>;
+
 /// A maximum over dimensions with its indices, or of two tensors.
 fn extremum(
     p: &Params,
     t: &Inputs,
-    over: fn(&Tensor, &[isize], bool) -> voxgrad_engine::Result<(Tensor, Tensor)>,
+    over: Over,
     of_two: fn(&Tensor, &Tensor) -> voxgrad_engine::Result<Tensor>,
 ) -> Result<Outputs> {
     if let Some(y) = t.get("y") {

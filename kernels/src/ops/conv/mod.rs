@@ -67,7 +67,7 @@ impl Conv {
         if x.len() != D + 2 || w.len() != D + 2 {
             return fail(format!("input and weight need {} dimensions", D + 2));
         }
-        if groups == 0 || x[1] % groups != 0 || w[0] % groups != 0 {
+        if groups == 0 || !x[1].is_multiple_of(groups) || !w[0].is_multiple_of(groups) {
             return fail(format!(
                 "{groups} groups do not divide {} input and {} output channels",
                 x[1], w[0]

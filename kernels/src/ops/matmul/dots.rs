@@ -16,9 +16,13 @@ pub struct Dots<T> {
     pub terms: usize,
     /// The length of the rows must be a multiple of this.
     pub lanes: usize,
-    run: unsafe fn(&[&[T]], &[&[T]], usize, &mut [T; MOST]),
+    run: Run<T>,
 }
 
+/// `(a, b, len, sums)`: see [`Dots::sums`]; `sums` is `[rows, terms]`, overwritten.
+type Run<T> = unsafe fn(&[&[T]], &[&[T]], usize, &mut [T; MOST]);
+
+/// The most sums any form holds.
 const MOST: usize = 16;
 
 impl<T: Float> Dots<T> {

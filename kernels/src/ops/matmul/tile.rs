@@ -18,9 +18,11 @@ pub struct Tile<T> {
     pub rows: usize,
     /// Columns of the tile: how many neighbours of the right factor one term reads.
     pub cols: usize,
-    /// `(a, b, offsets, sums)`: see [`Tile::add`]; `sums` is `[rows, cols]`, overwritten.
-    run: unsafe fn(&[T], &[T], &[usize], &mut [T; MOST]),
+    run: Run<T>,
 }
+
+/// `(a, b, offsets, sums)`: see [`Tile::add`]; `sums` is `[rows, cols]`, overwritten.
+type Run<T> = unsafe fn(&[T], &[T], &[usize], &mut [T; MOST]);
 
 /// The most sums any form holds.
 const MOST: usize = 8 * 32;
@@ -31,7 +33,7 @@ impl<T: Float> Tile<T> {
         T::tile()
     }
 
-    fn of<V: Vector<T>, const ROWS: usize>(run: unsafe fn(&[T], &[T], &[usize], &mut [T; MOST])) -> Tile<T> {
+    fn of<V: Vector<T>, const ROWS: usize>(run: Run<T>) -> Tile<T> {
         Tile { rows: ROWS, cols: 2 * V::LANES, run }
     }
 
@@ -78,10 +80,9 @@ unsafe fn tile<T: Float, V: Vector<T>, const ROWS: usize>(
         for (q, &offset) in offsets.iter().enumerate() {
             let b = b.as_ptr().add(offset);
             let b = [V::load(b), V::load(b.add(V::LANES))];
-            for i in 0..ROWS {
+            for (i, sums) in sums.iter_mut().enumerate() {
                 let a = V::splat(*a.as_ptr().add(q * ROWS + i));
-                sums[i][0] = sums[i][0].add_product(a, b[0]);
-                sums[i][1] = sums[i][1].add_product(a, b[1]);
+                *sums = [sums[0].add_product(a, b[0]), sums[1].add_product(a, b[1])];
             }
         }
         for (i, sum) in sums.as_flattened().iter().enumerate() {
