@@ -142,16 +142,12 @@ impl Tensor {
     /// The pooling of each sample and channel to one number.
     fn everything(&self, op: &'static str) -> Result<(Pool, Shape)> {
         let shape = self.shape();
-        if shape.len() < 3 {
-            return shape_error(op, format!("expected [N, C, ...] with spatial dimensions, got {shape}"));
+        if shape.len() < 3 || shape[2..].contains(&0) {
+            return shape_error(op, format!("expected [N, C, ...] with something to pool, got {shape}"));
         }
         // For a whole plane its shape does not matter: any number of dimensions makes one row.
         let (outer, spatial) = shape.split_at(2);
-        let kernel = match *spatial {
-            [d, h, w] => [d, h, w],
-            [h, w] => [1, h, w],
-            _ => [1, 1, spatial.iter().product()],
-        };
+        let kernel = [1, 1, spatial.iter().product()];
         let window =
             Window { kernel, stride: kernel, padding: [0; 3], dilation: [1; 3], count_include_pad: true };
         let p = Pool::new(op, outer.iter().product(), kernel, &window)?;

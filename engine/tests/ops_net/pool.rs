@@ -99,7 +99,7 @@ fn misfits_are_named() {
     );
     assert_message(
         random([2, 3], 6).global_max_pool(),
-        "global_max_pool: expected [N, C, ...] with spatial dimensions, got [2, 3]",
+        "global_max_pool: expected [N, C, ...] with something to pool, got [2, 3]",
     );
     assert_message(
         labels(&[1, 2], [1, 1, 1, 2]).max_pool2d(1),

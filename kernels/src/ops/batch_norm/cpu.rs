@@ -49,6 +49,11 @@ impl BatchNorm {
         (0..self.samples as usize).flat_map(move |n| (0..inner).map(move |i| (n * channels + c) * inner + i))
     }
 
+    /// Whether a plane has too few values to be a unit of work, as after a linear layer, where it has one.
+    fn planes_are_small(&self) -> bool {
+        self.inner < 16
+    }
+
     /// The values of plane number `n * channels + c`.
     fn plane<'a, T>(&self, x: &'a [T], plane: usize) -> &'a [T] {
         &x[plane * self.inner as usize..][..self.inner as usize]
@@ -85,6 +90,9 @@ pub fn statistics<T: Float>(p: &BatchNorm, x: &[T], mean: &mut [T], var: &mut [T
 }
 
 pub fn statistics_by_plane<T: Float>(p: &BatchNorm, x: &[T], mean: &mut [T], var: &mut [T]) {
+    if p.planes_are_small() {
+        return statistics(p, x, mean, var);
+    }
     let count = p.count() as f64;
     let sums = p.sum_planes(|plane, _| [split::sum(p.plane(x, plane))]);
     mean.iter_mut().zip(sums).for_each(|(m, [sum])| *m = T::of(sum / count));
@@ -107,6 +115,9 @@ pub fn forward<T: Float>(p: &BatchNorm, channels: &Slices<T>, x: &[T], y: &mut [
 }
 
 pub fn forward_by_plane<T: Float>(p: &BatchNorm, channels: &Slices<T>, x: &[T], y: &mut [T]) {
+    if p.planes_are_small() {
+        return forward(p, channels, x, y);
+    }
     let inner = p.inner as usize;
     split::pieces(y, inner, inner, |plane, y| {
         let c = plane % p.channels as usize;
@@ -144,6 +155,9 @@ pub fn sums_by_plane<T: Float>(
     dweight: &mut [T],
     dbias: &mut [T],
 ) {
+    if p.planes_are_small() {
+        return sums(p, channels, x, dy, dweight, dbias);
+    }
     let sums = p.sum_planes(|plane, c| {
         let (mean, inv_std) = (channels.mean[c], channels.inv_std(c));
         let (x, dy) = (p.plane(x, plane), p.plane(dy, plane));
@@ -190,6 +204,9 @@ pub fn backward_by_plane<T: Float>(
     dbias: &[T],
     dx: &mut [T],
 ) {
+    if p.planes_are_small() {
+        return backward(p, channels, x, dy, dweight, dbias, dx);
+    }
     let (inner, count) = (p.inner as usize, T::of(p.count() as f64));
     split::pieces(dx, inner, inner, |plane, dx| {
         let c = plane % p.channels as usize;

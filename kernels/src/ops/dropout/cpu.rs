@@ -40,15 +40,20 @@ pub fn forward_by_four<T: Float>(params: &Dropout, p: f64, x: &[T], y: &mut [T])
     const COST: usize = 8;
     let group = params.group as usize;
     let block = 4 * group;
+    let scale = scale(p);
     split::pieces(y, BLOCKS * block, BLOCKS * block * COST, |piece, y| {
         let first = piece * BLOCKS;
         let x = &x[first * block..][..y.len()];
         for (n, (y, x)) in (first as u64..).zip(y.chunks_mut(block).zip(x.chunks(block))) {
             let counter = [n as u32, (n >> 32) as u32, params.offset[0], params.offset[1]];
             let words = philox4x32_10(counter, params.seed);
-            for ((y, x), word) in y.chunks_mut(group).zip(x.chunks(group)).zip(words) {
-                let factor = factor(word, p, scale(p));
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = x * factor);
+            let factors = words.map(|word| factor(word, p, scale));
+            if group == 1 {
+                y.iter_mut().zip(x).zip(factors).for_each(|((y, &x), factor)| *y = x * factor);
+            } else {
+                for ((y, x), factor) in y.chunks_mut(group).zip(x.chunks(group)).zip(factors) {
+                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x * factor);
+                }
             }
         }
     });

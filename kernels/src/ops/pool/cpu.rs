@@ -131,12 +131,15 @@ pub fn avg_forward<T: Float>(p: &Pool, x: &[T], y: &mut [T]) {
     for (n, y) in y.iter_mut().enumerate() {
         let (plane, [od, oh, ow]) = p.output(n);
         let x = &x[plane * p.in_plane()..];
-        let row = |d: usize, h: usize| {
-            width.elements(ow).map(|w| x[(d * height.input + h) * width.input + w]).sum::<T>()
-        };
-        let slice = |d: usize| height.elements(oh).map(|h| row(d, h)).sum::<T>();
-        let sum = depth.elements(od).map(slice).sum::<T>();
-        *y = sum / T::of(p.count([od, oh, ow]) as f64);
+        let mut sum = 0.0;
+        for d in depth.elements(od) {
+            for h in height.elements(oh) {
+                for w in width.elements(ow) {
+                    sum += x[(d * height.input + h) * width.input + w].f64();
+                }
+            }
+        }
+        *y = T::of(sum / p.count([od, oh, ow]) as f64);
     }
 }
 

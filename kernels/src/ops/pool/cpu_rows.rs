@@ -7,6 +7,7 @@
 //! of the output (forward) or planes (backward), each with one owner, so nothing depends on their
 //! number. Windows of 2 with stride 2, the common case, read each input once, in pairs.
 
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use super::cpu::Dim;
@@ -58,32 +59,44 @@ pub fn max_forward<T: Float>(p: &Pool, x: &[T], y: &mut [T], argmax: &mut [u32])
 /// Takes one row of inputs, which begins at `start` of its plane, into a row of maxima.
 fn max_row<T: Float>(width: &Dim, x: &[T], start: u32, max: &mut [T], first: &mut [u32]) {
     if width.is_pairs() {
-        let outputs = max.iter_mut().zip(first);
-        for ((pair, i), (max, first)) in x.chunks_exact(2).zip((start..).step_by(2)).zip(outputs) {
+        let outputs = max.iter_mut().zip(first).zip(0..);
+        for (pair, ((max, first), o)) in x.chunks_exact(2).zip(outputs) {
+            let i = start + 2 * o;
             keep_better(max, first, pair[0], i);
             keep_better(max, first, pair[1], i + 1);
         }
     } else if width.out < width.kernel {
         for (o, (max, first)) in max.iter_mut().zip(first).enumerate() {
-            width.elements(o).for_each(|i| keep_better(max, first, x[i], start + i as u32));
+            // Of many elements few are a new maximum: here a branch is right nearly always.
+            let mut take = |i: usize| {
+                if *first == NOWHERE || x[i] > *max || x[i].is_nan() {
+                    (*max, *first) = (x[i], start + i as u32);
+                }
+            };
+            match width.dilation {
+                1 => width.range(o).for_each(take),
+                _ => width.elements(o).for_each(&mut take),
+            }
         }
     } else {
         for k in 0..width.kernel {
             let (windows, i) = width.span(k);
-            let x = x.get(i..).unwrap_or_default().iter().zip(start + i as u32..).step_by(width.stride);
             let outputs = max[windows.clone()].iter_mut().zip(&mut first[windows]);
-            x.zip(outputs).for_each(|((&x, i), (max, first))| keep_better(max, first, x, i));
+            for (n, (max, first)) in outputs.enumerate() {
+                let i = i + n * width.stride;
+                keep_better(max, first, x[i], start + i as u32);
+            }
         }
     }
 }
 
-/// Replaces the maximum by `x` if it is greater, NaN, or the first. Without a branch: whether it is
-/// cannot be guessed.
+/// Replaces the maximum by `x` if it is greater, NaN, or the first. In a small window nobody can guess
+/// whether it is, and a branch that is guessed wrongly every other time made this five times as slow.
 #[inline(always)]
 fn keep_better<T: Float>(max: &mut T, first: &mut u32, x: T, i: u32) {
     let better = (*first == NOWHERE) | (x > *max) | x.is_nan();
-    *max = if better { x } else { *max };
-    *first = if better { i } else { *first };
+    *max = select_unpredictable(better, x, *max);
+    *first = select_unpredictable(better, i, *first);
 }
 
 // argmax, dy: [planes, out_d, out_h, out_w]   dx: [planes, in_d, in_h, in_w]
@@ -108,8 +121,7 @@ pub fn avg_forward<T: Float>(p: &Pool, x: &[T], y: &mut [T]) {
     split::pieces(y, slice, slice * p.taps(), |n, y| {
         let (plane, od) = (n / depth.out, n % depth.out);
         let x = &x[plane * p.in_plane()..][..p.in_plane()];
-        // Sums of sums, as in the plain rung: a window of a hundred thousand elements added one by
-        // one would lose digits.
+        // Sums of sums: a window of a hundred thousand elements added one by one would lose digits.
         let mut of_slice = vec![T::zero(); width.out];
         for (oh, y) in y.chunks_mut(width.out).enumerate() {
             y.fill(T::zero());
@@ -137,8 +149,7 @@ fn sum_row<T: Float>(width: &Dim, x: &[T], sums: &mut [T]) {
     } else {
         for k in 0..width.kernel {
             let (windows, i) = width.span(k);
-            let x = x.get(i..).unwrap_or_default().iter().step_by(width.stride);
-            sums[windows].iter_mut().zip(x).for_each(|(sum, &x)| *sum += x);
+            sums[windows].iter_mut().enumerate().for_each(|(n, sum)| *sum += x[i + n * width.stride]);
         }
     }
 }
@@ -181,12 +192,15 @@ fn spread_row<T: Float>(width: &Dim, share: &[T], dx: &mut [T]) {
             pair[0] += share;
             pair[1] += share;
         });
+    } else if width.out < width.kernel && width.dilation == 1 {
+        for (o, &share) in share.iter().enumerate() {
+            dx[width.range(o)].iter_mut().for_each(|dx| *dx += share);
+        }
     } else {
         // From the last element of the window to the first, so that an input meets its windows in order.
         for k in (0..width.kernel).rev() {
             let (windows, i) = width.span(k);
-            let dx = dx.get_mut(i..).unwrap_or_default().iter_mut().step_by(width.stride);
-            dx.zip(&share[windows]).for_each(|(dx, &share)| *dx += share);
+            share[windows].iter().enumerate().for_each(|(n, &share)| dx[i + n * width.stride] += share);
         }
     }
 }
