@@ -34,8 +34,10 @@ impl<T: Float> Axis<T> {
         } else if at > n {
             at = n + one;
         }
-        let low = at.floor();
-        Axis { size: size as usize, low: low.f64() as isize, fraction: at - low, slope }
+        // Rounding down by way of an integer: the oldest x86-64 has no instruction for `floor`.
+        let toward_zero = at.f64() as isize;
+        let low = toward_zero - (at < T::of(toward_zero as f64)) as isize;
+        Axis { size: size as usize, low, fraction: at - T::of(low as f64), slope }
     }
 
     /// The lower (0) or upper (1) voxel if it is inside, its weight and the derivative of that.
@@ -56,14 +58,15 @@ struct Corner<T> {
 }
 
 /// The voxels around a point, those inside.
+#[inline(always)]
 fn corners<T: Float>(p: &GridSample, point: &[T]) -> impl Iterator<Item = Corner<T>> {
-    let w = Axis::new(p, p.in_w, point[0]);
-    let h = Axis::new(p, p.in_h, point[1]);
-    let d = Axis::new(p, p.in_d, point[2]);
+    let [w, h, d] =
+        [Axis::new(p, p.in_w, point[0]), Axis::new(p, p.in_h, point[1]), Axis::new(p, p.in_d, point[2])];
+    let [xs, ys, zs] = [w, h, d].map(|axis| [axis.side(0), axis.side(1)]);
     (0..8).filter_map(move |corner| {
-        let (iw, x, dx) = w.side(corner & 1)?;
-        let (ih, y, dy) = h.side(corner >> 1 & 1)?;
-        let (id, z, dz) = d.side(corner >> 2)?;
+        let (iw, x, dx) = xs[corner & 1]?;
+        let (ih, y, dy) = ys[corner >> 1 & 1]?;
+        let (id, z, dz) = zs[corner >> 2]?;
         let index = (id * h.size + ih) * w.size + iw;
         Some(Corner { index, weight: x * y * z, slope: [dx * y * z, x * dy * z, x * y * dz] })
     })
@@ -71,18 +74,17 @@ fn corners<T: Float>(p: &GridSample, point: &[T]) -> impl Iterator<Item = Corner
 
 /// Roughly what one point costs, in additions.
 const COST: usize = 64;
-/// Points that a thread takes at a time.
-const PIECE: usize = 512;
 
 // x: [samples, channels, in_d, in_h, in_w]   grid: [samples, points, 3]   y: [samples, channels, points]
 pub fn forward<T: Float>(p: &GridSample, x: &[T], grid: &[T], y: &mut [T]) {
-    let (points, channels) = (p.out_plane(), p.channels as usize);
-    split::pieces(y, PIECE, PIECE * COST, |piece, y| {
-        for (i, y) in (piece * PIECE..).zip(y) {
-            let (plane, point) = (i / points, i % points);
-            let x = &x[plane * p.in_plane()..][..p.in_plane()];
-            let point = &grid[(plane / channels * points + point) * 3..][..3];
-            *y = corners(p, point).map(|corner| corner.weight * x[corner.index]).sum();
+    let (points, slice) = (p.out_plane(), p.out_h as usize * p.out_w as usize);
+    split::pieces(y, slice, slice * COST, |n, y| {
+        let (plane, d) = (n / p.out_d as usize, n % p.out_d as usize);
+        let x = &x[plane * p.in_plane()..][..p.in_plane()];
+        let grid = &grid[(plane / p.channels as usize * points + d * slice) * 3..];
+        for (y, point) in y.iter_mut().zip(grid.chunks_exact(3)) {
+            *y = T::zero();
+            corners(p, point).for_each(|corner| *y += corner.weight * x[corner.index]);
         }
     });
 }
@@ -103,15 +105,20 @@ pub fn backward_input<T: Float>(p: &GridSample, grid: &[T], dy: &[T], dx: &mut [
 // grid, dgrid: [samples, points, 3]
 pub fn backward_grid<T: Float>(p: &GridSample, x: &[T], grid: &[T], dy: &[T], dgrid: &mut [T]) {
     let (points, channels) = (p.out_plane(), p.channels as usize);
-    split::pieces(dgrid, 3 * PIECE, PIECE * COST, |piece, dgrid| {
-        for (i, dpoint) in (piece * PIECE..).zip(dgrid.chunks_mut(3)) {
-            let (sample, point) = (i / points, i % points);
-            dpoint.fill(T::zero());
-            for corner in corners(p, &grid[i * 3..][..3]) {
-                for plane in sample * channels..(sample + 1) * channels {
-                    let product = dy[plane * points + point] * x[plane * p.in_plane() + corner.index];
+    let slice = p.out_h as usize * p.out_w as usize;
+    split::pieces(dgrid, 3 * slice, slice * channels * COST, |n, dgrid| {
+        let (sample, d) = (n / p.out_d as usize, n % p.out_d as usize);
+        let first = d * slice;
+        let grid = &grid[(sample * points + first) * 3..];
+        dgrid.fill(T::zero());
+        for plane in sample * channels..(sample + 1) * channels {
+            let x = &x[plane * p.in_plane()..][..p.in_plane()];
+            let dy = &dy[plane * points + first..][..slice];
+            for ((dpoint, point), &dy) in dgrid.chunks_exact_mut(3).zip(grid.chunks_exact(3)).zip(dy) {
+                corners(p, point).for_each(|corner| {
+                    let product = dy * x[corner.index];
                     (0..3).for_each(|axis| dpoint[axis] += corner.slope[axis] * product);
-                }
+                });
             }
         }
     });
@@ -127,20 +134,34 @@ fn centre<T: Float>(p: &AffineGrid, i: usize, size: u32) -> T {
     })
 }
 
-/// (x, y, z, 1) of point number `i`.
-fn base<T: Float>(p: &AffineGrid, i: usize) -> [T; 4] {
-    let (w, h) = (p.w as usize, p.h as usize);
-    [centre(p, i % w, p.w), centre(p, i / w % h, p.h), centre(p, i / w / h, p.d), T::one()]
+/// x of every voxel of a row, and y and z of row number `row` of all maps.
+struct Centres<T> {
+    x: Vec<T>,
+    y: Vec<T>,
+    z: Vec<T>,
+}
+
+impl<T: Float> Centres<T> {
+    fn new(p: &AffineGrid) -> Centres<T> {
+        let along = |size: u32| (0..size as usize).map(|i| centre(p, i, size)).collect();
+        Centres { x: along(p.w), y: along(p.h), z: along(p.d) }
+    }
+
+    fn row(&self, row: usize) -> (T, T) {
+        (self.y[row % self.y.len()], self.z[row / self.y.len() % self.z.len()])
+    }
 }
 
 // theta: [samples, 3, 4]   grid: [samples, d, h, w, 3]
 pub fn affine_forward<T: Float>(p: &AffineGrid, theta: &[T], grid: &mut [T]) {
-    split::pieces(grid, 3 * PIECE, PIECE * COST, |piece, grid| {
-        for (i, point) in (piece * PIECE..).zip(grid.chunks_mut(3)) {
-            let base = base::<T>(p, i % p.points());
-            let theta = &theta[i / p.points() * 12..][..12];
-            for (at, row) in point.iter_mut().zip(theta.chunks(4)) {
-                *at = row.iter().zip(base).map(|(&a, b)| a * b).sum();
+    let centres = Centres::<T>::new(p);
+    let (width, rows) = (p.w as usize, p.d as usize * p.h as usize);
+    split::pieces(grid, 3 * width, 12 * width, |row, grid| {
+        let theta = &theta[row / rows * 12..][..12];
+        let (y, z) = centres.row(row);
+        for (point, &x) in grid.chunks_mut(3).zip(&centres.x) {
+            for (at, a) in point.iter_mut().zip(theta.chunks(4)) {
+                *at = a[0] * x + a[1] * y + a[2] * z + a[3];
             }
         }
     });
@@ -148,12 +169,17 @@ pub fn affine_forward<T: Float>(p: &AffineGrid, theta: &[T], grid: &mut [T]) {
 
 // dgrid: [samples, d, h, w, 3]   dtheta: [samples, 3, 4]
 pub fn affine_backward<T: Float>(p: &AffineGrid, dgrid: &[T], dtheta: &mut [T]) {
-    split::pieces(dtheta, 12, p.points() * COST, |sample, dtheta| {
+    let centres = Centres::<f64>::new(p);
+    let each = p.points() * 3;
+    split::pieces(dtheta, 12, each * 4, |sample, dtheta| {
         let mut sums = [0.0; 12];
-        for (i, dpoint) in dgrid[sample * p.points() * 3..][..p.points() * 3].chunks(3).enumerate() {
-            let base = base::<f64>(p, i);
-            for (row, dat) in dpoint.iter().enumerate() {
-                (0..4).for_each(|k| sums[row * 4 + k] += dat.f64() * base[k]);
+        let dgrid = &dgrid[sample * each..][..each];
+        for (row, dgrid) in dgrid.chunks(3 * centres.x.len().max(1)).enumerate() {
+            let (y, z) = centres.row(row);
+            for (dpoint, &x) in dgrid.chunks(3).zip(&centres.x) {
+                for (sums, dat) in sums.chunks_mut(4).zip(dpoint) {
+                    sums.iter_mut().zip([x, y, z, 1.0]).for_each(|(sum, base)| *sum += dat.f64() * base);
+                }
             }
         }
         dtheta.iter_mut().zip(sums).for_each(|(dtheta, sum)| *dtheta = T::of(sum));
