@@ -41,9 +41,9 @@ pub struct BatchNorm {
 /// What a channel is shifted and scaled by: buffers of `[channels]`.
 #[derive(Clone, Copy)]
 pub struct Channels<'a> {
-    /// Mean and variance (divided by `M`).
+    /// The mean.
     pub mean: &'a Storage,
-    #[allow(missing_docs)]
+    /// The variance (divided by `M`).
     pub var: &'a Storage,
     /// 1 where there is none.
     pub weight: Option<&'a Storage>,
@@ -159,7 +159,7 @@ pub fn backward_rung(
         Device::Cpu => for_float!("batch_norm_backward", dtype, T => {
             let (sums, input) = match rung {
                 0 => (cpu::sums::<T> as cpu::Sums<T>, cpu::backward::<T> as cpu::Backward<T>),
-                _ => (cpu::sums_by_plane::<T> as cpu::Sums<T>, cpu::backward_by_plane::<T> as cpu::Backward<T>),
+                _ => (cpu::sums_by_plane::<T> as _, cpu::backward_by_plane::<T> as _),
             };
             let channels = cpu::Slices::new(channels)?;
             let (x, dy) = (x.as_slice()?, dy.as_slice()?);

@@ -4,7 +4,7 @@
 //! depth: the centres of the outer voxels with `align_corners`, their outer faces without.
 //! ```text
 //! affine_grid:  grid[n, d, h, w] = theta[n] (x_w, y_h, z_d, 1)         theta[n]: 3 x 4
-//!               x_w = 2 w / (W - 1) - 1   or   (2 w + 1) / W - 1       the centre of voxel w, likewise y_h, z_d
+//!               x_w = 2 w / (W - 1) - 1   or   (2 w + 1) / W - 1       the centre of voxel w, as y_h, z_d
 //! grid_sample:  y[n, c, o] = sum over the 8 voxels i around the point of weight(i) x[n, c, i]
 //!               weight(i) = (1 - |u - i_w|) (1 - |v - i_h|) (1 - |t - i_d|)
 //!               u = (x + 1) / 2 (W - 1)   or   ((x + 1) W - 1) / 2     the point in voxels, likewise v, t
