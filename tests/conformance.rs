@@ -75,3 +75,54 @@ fn run(report: &mut Report, case: &Case, dtype: DType, device: &Device) -> Resul
         _ => op_case::run(report, case, dtype, device),
     }
 }
+
+/// A folder with one case of tanh, `params` and `out` as given.
+fn folder_of_one(op: &str, params: serde_json::Value, out: f32) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let case = serde_json::json!({
+        "id": "one.001", "op": op, "params": params, "file": "one.safetensors", "inputs": ["in.x"],
+        "output": "out", "grads": [], "f64": [], "f32_error": {"out": [1e-7, 1.0]},
+    });
+    let index = serde_json::json!({"torch": "none", "computed_in": "float64", "count": 1, "cases": [case]});
+    std::fs::write(folder.path().join("index.json"), index.to_string()).unwrap();
+    let arrays = [("one.001.in.x", [0.5f32, 0.0]), ("one.001.out", [0.5f32.tanh(), out])]
+        .map(|(name, values)| (name, values.map(f32::to_le_bytes).concat()));
+    let views = arrays.iter().map(|(name, bytes)| {
+        (*name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![2], bytes).unwrap())
+    });
+    std::fs::write(folder.path().join("one.safetensors"), safetensors::serialize(views, None).unwrap())
+        .unwrap();
+    folder
+}
+
+/// What the runner says to that folder, run in f32 on the CPU.
+fn verdict(op: &str, params: serde_json::Value, out: f32) -> Result<Vec<String>> {
+    let folder = folder_of_one(op, params, out);
+    let mut report = Report::default();
+    for case in &case::read_folder(folder.path())? {
+        run(&mut report, case, DType::F32, &Device::cpu())?;
+    }
+    Ok(report.failures)
+}
+
+#[test]
+fn a_wrong_value_is_named_with_both_numbers() {
+    assert!(verdict("tanh", serde_json::json!({}), 0.0).unwrap().is_empty());
+    let failures = verdict("tanh", serde_json::json!({}), 0.25).unwrap();
+    let [failure] = &failures[..] else { panic!("{failures:?}") };
+    for part in ["one.001", "f32 on cpu", "out [1]", "0e0", "2.5e-1", "within 1.16e-5"] {
+        assert!(failure.contains(part), "{failure:?} does not say {part:?}");
+    }
+    assert_eq!(verdict("tanh", serde_json::json!({}), f32::NAN).unwrap().len(), 1);
+}
+
+#[test]
+fn what_the_runner_does_not_know_is_a_failure() {
+    let error = |op, params| verdict(op, params, 0.0).unwrap_err().to_string();
+    assert!(error("tanhh", serde_json::json!({})).contains("\"tanhh\" is not in the op table"));
+    assert!(error("optimiser.muon", serde_json::json!({})).contains("missing"));
+    assert!(error("schedule.lambda", serde_json::json!({})).contains("missing"));
+    assert!(error("tanh", serde_json::json!({"twist": 3})).contains("unknown parameters: twist"));
+    assert!(error("gelu", serde_json::json!({"approximate": "tanh"})).contains("approximate"));
+    assert!(error("softmax", serde_json::json!({"dim": "first"})).contains("dim"));
+}

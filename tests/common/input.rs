@@ -112,9 +112,11 @@ fn push_off(x: f64, kinks: &[f64], distance: f64) -> f64 {
     }
 }
 
-/// 0..n in random order: the ranks of n random words.
+/// 0..n in random order (Fisher and Yates).
 fn permutation(n: usize, word: impl Fn(usize) -> u32) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by_key(|&i| (word(i), i));
+    for i in (1..n).rev() {
+        order.swap(i, (u64::from(word(i)) * (i as u64 + 1) >> 32) as usize);
+    }
     order
 }

@@ -48,7 +48,7 @@ fn conv2d() -> Vec<Conv<2>> {
         conv("the baseline's first", &[64, 3, 32, 32], &[16, 3, 3, 3], same),
         conv("the baseline's second", &[64, 16, 16, 16], &[8, 16, 3, 3], same),
         conv("blocks that do not divide", &[3, 19, 37, 41], &[21, 19, 3, 3], same),
-        conv("a residual block", &[16, 32, 16, 16], &[32, 32, 3, 3], same),
+        conv("a residual block", &[8, 32, 16, 16], &[32, 32, 3, 3], same),
         conv("28 x 28, 5 x 5", &[32, 1, 28, 28], &[16, 1, 5, 5], |o| o.padding = [2, 2]),
     ]
 }
@@ -65,7 +65,7 @@ fn conv3d() -> Vec<Conv<3>> {
         }),
         conv("a batch of nothing", &[0, 1, 3, 3, 3], &[2, 1, 3, 3, 3], same),
         conv("a nodule's first block", &[2, 1, 32, 48, 48], &[8, 1, 3, 3, 3], same),
-        conv("a nodule's second block", &[2, 8, 16, 24, 24], &[16, 8, 3, 3, 3], same),
+        conv("a nodule's second block", &[1, 8, 16, 24, 24], &[16, 8, 3, 3, 3], same),
         conv("blocks that do not divide", &[1, 5, 9, 17, 19], &[7, 5, 3, 3, 3], same),
     ]
 }
