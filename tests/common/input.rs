@@ -116,7 +116,7 @@ fn push_off(x: f64, kinks: &[f64], distance: f64) -> f64 {
 fn permutation(n: usize, word: impl Fn(usize) -> u32) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     for i in (1..n).rev() {
-        order.swap(i, (u64::from(word(i)) * (i as u64 + 1) >> 32) as usize);
+        order.swap(i, ((u64::from(word(i)) * (i as u64 + 1)) >> 32) as usize);
     }
     order
 }

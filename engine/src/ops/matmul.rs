@@ -24,14 +24,17 @@ impl Tensor {
             (_, 1) => self.matmul(&other.unsqueeze(1)?)?.squeeze(-1),
             (_, 2) => {
                 // One matrix on the right: all rows of the left factor at once.
-                let rows = self.view(&[-1, self.size(-1)? as isize])?;
-                let mut shape = self.shape()[..self.ndim() - 1].to_vec();
-                shape.push(other.shape()[1]);
-                rows.matrix_product(other, self.shape(), other.shape())?.reshape(shape)
+                let (rows, k) = self.shape().split_at(self.ndim() - 1);
+                let flat = self.reshape([rows.iter().product(), k[0]])?;
+                let product = flat.matrix_product(other, self.shape(), other.shape())?;
+                product.reshape([rows, &other.shape()[1..]].concat())
             }
             (_, _) => {
                 let lead = |x: &Tensor| Shape::from(&x.shape()[..x.ndim() - 2]);
-                let batch = lead(self).broadcast(&lead(other), "matmul")?;
+                let Ok(batch) = lead(self).broadcast(&lead(other), "matmul") else {
+                    let (a, b) = (self.shape(), other.shape());
+                    return shape_error("matmul", format!("the batches of {a} and {b} do not broadcast"));
+                };
                 let stretched = |x: &Tensor| {
                     let tail = &x.shape()[x.ndim() - 2..];
                     x.expand([&batch[..], tail].concat())?.reshape([batch.numel()?, tail[0], tail[1]])
