@@ -82,13 +82,9 @@ fn rule(op: Binary, a: Operand, b: Operand, shape: Shape, tracked: [bool; 2]) ->
     };
     match op {
         // A sum needs nothing of its operands, and a product of each only where the other learns.
-        Binary::Add => Box::new(move |dy, wanted| {
-            sums([wanted[0].then(|| dy.clone()), wanted[1].then(|| dy.clone())], &shape)
-        }),
-        Binary::Sub => Box::new(move |dy, wanted| {
-            // The sum is smaller than dy, so it comes first and the sign after it.
-            let mut grads = sums([wanted[0].then(|| dy.clone()), wanted[1].then(|| dy.clone())], &shape)?;
-            if let Some(db) = &mut grads[1] {
+        Binary::Add | Binary::Sub => Box::new(move |dy, wanted| {
+            let mut grads = sums([0, 1].map(|i| wanted[i].then(|| dy.clone())), &shape)?;
+            if let (Binary::Sub, Some(db)) = (op, &mut grads[1]) {
                 *db = Arc::new(elementwise::unary(Unary::Neg, [0.0; 2], db)?);
             }
             Ok(grads)
@@ -96,14 +92,12 @@ fn rule(op: Binary, a: Operand, b: Operand, shape: Shape, tracked: [bool; 2]) ->
         Binary::Mul => {
             let (a, b) = (tracked[1].then_some(a), tracked[0].then_some(b));
             Box::new(move |dy, wanted| {
-                let times_dy = |other: &Option<Operand>, wanted: bool| match other {
-                    Some(other) if wanted => {
-                        let product = elementwise::binary(Binary::Mul, (dy, &shape), other.pair())?;
-                        Ok::<_, crate::Error>(Some(Arc::new(product)))
-                    }
-                    _ => Ok(None),
+                let times = |other: &Operand| {
+                    elementwise::binary(Binary::Mul, (dy, &shape), other.pair()).map(Arc::new)
                 };
-                sums([times_dy(&b, wanted[0])?, times_dy(&a, wanted[1])?], &shape)
+                let da = b.as_ref().filter(|_| wanted[0]).map(times).transpose()?;
+                let db = a.as_ref().filter(|_| wanted[1]).map(times).transpose()?;
+                sums([da, db], &shape)
             })
         }
         Binary::Div | Binary::Pow | Binary::Minimum | Binary::Maximum => Box::new(move |dy, wanted| {

@@ -11,10 +11,10 @@ pub fn read<T: Element>(p: &Strided, x: &[T], y: &mut [T]) {
     let dims = p.ndim as usize;
     let step = p.strides[dims - 1] as usize;
     let x = &x[p.offset as usize..];
-    if dims > 1 && p.strides[dims - 2] < p.strides[dims - 1] {
+    if dims > 1 && step > 1 && p.strides[dims - 2] < p.strides[dims - 1] {
         return read_transposed(p, x, y);
     }
-    in_chunks(y, |first, y| {
+    in_chunks(y, &|first, y| {
         runs(&p.shape[..dims], [&p.strides[..dims]], first..first + y.len(), |run, [at]| {
             let y = &mut y[run.start - first..run.end - first];
             match step {

@@ -5,7 +5,6 @@ use rayon::prelude::*;
 
 use super::{Extreme, Reduce};
 use crate::Float;
-use crate::ops::elementwise::cpu::in_chunks;
 
 /// Terms added up one after the other, at the leaves of the tree.
 const BLOCK: usize = 256;
@@ -166,12 +165,17 @@ fn extreme_by<T: Float>(
 
 // index, dy: [outer, inner], dx: [outer, dim, inner]
 pub fn extreme_backward<T: Float>(p: &Reduce, index: &[u32], dy: &[T], dx: &mut [T]) {
-    let (dim, inner) = (p.dim as usize, p.inner as usize);
-    in_chunks(dx, |start, dx| {
-        for (i, dx) in dx.iter_mut().enumerate() {
-            let i = start + i;
-            let (o, d) = (i / (dim * inner) * inner + i % inner, i / inner % dim);
-            *dx = if index[o] as usize == d { dy[o] } else { T::zero() };
+    let inner = p.inner as usize;
+    let size = p.dim as usize * inner;
+    if dx.is_empty() {
+        return;
+    }
+    let parts = dx.par_chunks_mut(size).with_min_len(WORTH_THREADS.div_ceil(size));
+    parts.enumerate().for_each(|(o, dx)| {
+        dx.fill(T::zero());
+        let chosen = index[o * inner..].iter().zip(&dy[o * inner..]);
+        for (i, (&d, &dy)) in chosen.take(inner).enumerate() {
+            dx[d as usize * inner + i] = dy;
         }
     });
 }
