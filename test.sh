@@ -33,4 +33,4 @@ if [ -z "${VOXGRAD_CONFORMANCE:-}" ] && [ -d "$beside/conformance/sample" ]; the
 fi
 export VOXGRAD_REQUIRE=${VOXGRAD_REQUIRE:-cpu}
 
-cargo test --workspace "$@"
+cargo test --workspace --no-fail-fast "$@"
