@@ -2,6 +2,7 @@
 
 mod command_line;
 mod lesson;
+mod real_data;
 mod resume;
 
 use std::path::Path;
