@@ -72,20 +72,22 @@ impl GradNode {
     }
 
     /// Adds `more` to what has arrived so far.
-    fn accumulate(&self, more: Arc<Storage>) -> Result<()> {
-        let mut grad = lock(&self.grad);
-        *grad = Some(match grad.take() {
-            None => more,
-            Some(mut sum) => {
-                if Arc::get_mut(&mut sum).is_none() {
-                    sum = Arc::new(sum.copy()?);
-                }
-                let own = Arc::get_mut(&mut sum).expect("the copy has one owner");
-                elementwise::add_assign(own, &more)?;
-                sum
+    fn accumulate(&self, mut more: Arc<Storage>) -> Result<()> {
+        loop {
+            let mut grad = lock(&self.grad);
+            let Some(mut sum) = grad.take() else {
+                *grad = Some(more);
+                return Ok(());
+            };
+            // The addition may wait for other threads, and one of them for this lock.
+            drop(grad);
+            if Arc::get_mut(&mut sum).is_none() {
+                sum = Arc::new(sum.copy()?);
             }
-        });
-        Ok(())
+            let own = Arc::get_mut(&mut sum).expect("the copy has one owner");
+            elementwise::add_assign(own, &more)?;
+            more = sum;
+        }
     }
 }
 
@@ -176,14 +178,19 @@ impl Tensor {
             return Err(Error::Graph(format!("the gradient {grad:?} does not fit the tensor {self:?}")));
         }
         root.accumulate(grad.storage())?;
-        no_grad(|| walk(root))
+        let mut waiting = BinaryHeap::from([ById(root.clone())]);
+        let walked = walk(&mut waiting);
+        // After an error, what arrived inside the graph must not be counted by a later walk.
+        for ById(node) in waiting.drain().filter(|ById(node)| !node.is_leaf()) {
+            node.set_grad(None);
+        }
+        walked
     }
 }
 
 /// Visits the graph from the highest id down. An op's id is above its inputs' ids, so when a node
 /// comes up, everything that uses it has already added to its gradient.
-fn walk(root: &Arc<GradNode>) -> Result<()> {
-    let mut waiting = BinaryHeap::from([ById(root.clone())]);
+fn walk(waiting: &mut BinaryHeap<ById>) -> Result<()> {
     while let Some(ById(node)) = waiting.pop() {
         while waiting.peek().is_some_and(|next| next.0.id == node.id) {
             waiting.pop();
@@ -194,7 +201,7 @@ fn walk(root: &Arc<GradNode>) -> Result<()> {
         let grad = lock(&node.grad).take();
         let (Some(grad), Some(rule)) = (grad, lock(&node.rule).take()) else {
             return Err(Error::Graph(format!(
-                "{} was already walked: run the forward pass again before a second backward",
+                "{} was already walked: run the forward pass again, or add two losses and go back once",
                 node.op
             )));
         };
