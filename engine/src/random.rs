@@ -41,7 +41,7 @@ pub fn set_rng_state(state: RngState) {
 /// The position of one call's draws: the next offset of this thread's generator.
 pub(crate) fn next_call() -> RngState {
     let state = STATE.get();
-    STATE.set(RngState { offset: state.offset + 1, ..state });
+    STATE.set(RngState { offset: state.offset.wrapping_add(1), ..state });
     state
 }
 
@@ -83,9 +83,9 @@ impl Rng {
         (-2.0 * u.ln()).sqrt() * angle.cos()
     }
 
-    /// A whole number in 0..n, each equally likely to within 2^-32. `n` must not be 0.
+    /// A whole number in 0..n, each equally likely to within n / 2^32; 0 for an `n` of 0.
     pub fn below(&mut self, n: usize) -> usize {
-        ((u64::from(self.next_u32()) * n as u64) >> 32) as usize
+        ((u128::from(self.next_u32()) * n as u128) >> 32) as usize
     }
 
     /// Puts `items` into a random order (Fisher and Yates).

@@ -17,7 +17,8 @@ impl Shape {
     /// The number of elements: the product of the sizes, 1 for a scalar.
     ///
     /// # Errors
-    /// When the product overflows or there are more than [`Shape::MAX_DIMS`] dimensions.
+    /// When the sizes other than 0 multiply to more than 32 bits count, or there are more than
+    /// [`Shape::MAX_DIMS`] dimensions.
     pub fn numel(&self) -> Result<usize> {
         if self.len() > Shape::MAX_DIMS {
             return shape_error(
@@ -25,9 +26,12 @@ impl Shape {
                 format!("{self} has {} dimensions, at most {} are possible", self.len(), Shape::MAX_DIMS),
             );
         }
-        match self.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) {
+        // A size of 0 makes the tensor empty, but the other sizes must fit 32 bits all the same.
+        let others = self.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)));
+        match others.filter(|&n| n <= u32::MAX as usize) {
+            Some(_) if self.contains(&0) => Ok(0),
             Some(n) => Ok(n),
-            None => shape_error("shape", format!("{self} has more elements than memory can hold")),
+            None => shape_error("shape", format!("{self} has more than {} elements", u32::MAX)),
         }
     }
 

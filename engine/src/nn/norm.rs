@@ -109,7 +109,7 @@ impl<const D: usize> Module for BatchNorm<D> {
         self.check(x)?;
         let training = self.training.get();
         let running = self.running_mean.as_ref().zip(self.running_var.as_ref());
-        let batches = self.num_batches_tracked.load(Ordering::Relaxed) + 1;
+        let batches = self.num_batches_tracked.load(Ordering::Relaxed).saturating_add(1);
         let momentum = self.momentum.unwrap_or(1.0 / batches as f64);
         let (weight, bias) = (self.weight.as_ref(), self.bias.as_ref());
         let y = x.batch_norm(running, weight, bias, training, momentum, self.eps)?;

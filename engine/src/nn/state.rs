@@ -96,7 +96,9 @@ fn fit<'a>(slot: Slot<'a>, value: &Tensor) -> Result<std::result::Result<Change<
                 Err(format!("{} given, a counter is a single number []", value.shape()))
             } else {
                 match value.item()? {
-                    n if n >= 0.0 && n.fract() == 0.0 => Ok(Change::Counter(ours, n as u64)),
+                    n if (0.0..=f64::from(u32::MAX)).contains(&n) && n.fract() == 0.0 => {
+                        Ok(Change::Counter(ours, n as u64))
+                    }
                     n => Err(format!("{n} is not a count")),
                 }
             }

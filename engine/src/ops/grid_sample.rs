@@ -3,7 +3,7 @@
 use voxgrad_kernels::ops::grid_sample::{self, AffineGrid, GridSample};
 
 use crate::error::shape_error;
-use crate::{Result, Tensor};
+use crate::{Result, Shape, Tensor};
 
 /// What a sample outside the volume sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,10 +31,11 @@ impl Tensor {
                 format!("theta is {}, expected [{n}, 3, 4] for the output {size:?}", theta.shape()),
             );
         }
+        let shape = Shape::from([n, d, h, w, 3]);
+        shape.numel()?; // all sizes fit 32 bits
         let [samples, d, h, w] = [n, d, h, w].map(|size| size as u32);
         let p = AffineGrid { samples, d, h, w, align_corners: align_corners as u32 };
         let grid = grid_sample::affine_forward(&p, &theta.storage())?;
-        let shape = [size[0], size[2], size[3], size[4], 3];
         Ok(Tensor::from_op("affine_grid3d", grid, shape, &[theta], move |dgrid, _| {
             Ok(vec![Some(grid_sample::affine_backward(&p, dgrid)?.into())])
         }))
