@@ -10,7 +10,8 @@
 //!
 //! All three passes use it: the gradient of the input is a convolution of `dy`, spread out by the
 //! stride, with the kernel turned around; the gradient of the weight is a dot product of `dy` with
-//! each shifted volume.
+//! each shifted volume. Zeros are multiplied like any number, so an infinite input or weight can
+//! make NaN where the plain rung, which skips the border, has none.
 
 use rayon::prelude::*;
 
@@ -69,15 +70,16 @@ impl Grid {
         }
     }
 
-    /// How far each kernel tap of each channel shifts the volume, in the order of the weights.
-    fn shifts(self, channels: usize, p: &Conv) -> Vec<usize> {
+    /// How far each kernel tap of each channel shifts the volumes, `pitch` apart, in the order of the
+    /// weights.
+    fn shifts(self, channels: usize, pitch: usize, p: &Conv) -> Vec<usize> {
         let [kd, kh, kw] = p.kernel.map(|size| size as usize);
         let [dd, dh, dw] = p.dilation.map(|size| size as usize);
         let mut shifts = Vec::with_capacity(channels * kd * kh * kw);
         for c in 0..channels {
             for tap in 0..kd * kh * kw {
                 let [d, h, w] = [tap / (kh * kw), tap / kw % kh, tap % kw];
-                shifts.push(c * self.len() + self.at([d * dd, h * dh, w * dw]));
+                shifts.push(c * pitch + self.at([d * dd, h * dh, w * dw]));
             }
         }
         shifts
@@ -96,13 +98,13 @@ impl Conv {
     }
 }
 
-/// A packed factor for the register tile: panels of `tile.rows` rows, term by term.
+/// A packed factor for the register tile: panels of `tile.rows()` rows, term by term.
 fn pack<T: Float>(tile: &Tile<T>, rows: usize, terms: usize, at: impl Fn(usize, usize) -> T) -> Vec<T> {
-    let mut panels = Vec::with_capacity(rows.next_multiple_of(tile.rows) * terms);
-    for first in (0..rows).step_by(tile.rows) {
+    let mut panels = Vec::with_capacity(rows.next_multiple_of(tile.rows()) * terms);
+    for first in (0..rows).step_by(tile.rows()) {
         for term in 0..terms {
             let row = |i: usize| if first + i < rows { at(first + i, term) } else { T::zero() };
-            panels.extend((0..tile.rows).map(row));
+            panels.extend((0..tile.rows()).map(row));
         }
     }
     panels
@@ -129,17 +131,17 @@ fn correlate<T: Float>(
     let map = depth * height * width;
     let rows = maps.len() / map;
     // Positions from the first to the last output of a plane, in whole tiles.
-    let run = (grid.at([0, (height - 1) * sh, (width - 1) * sw]) + 1).next_multiple_of(tile.cols);
+    let run = (grid.at([0, (height - 1) * sh, (width - 1) * sw]) + 1).next_multiple_of(tile.cols());
     scratch.resize(rows * run, T::zero());
     for d in 0..depth {
         for (row, sums) in scratch.chunks_exact_mut(run).enumerate() {
             sums.fill(start(row));
         }
         let first = grid.at([d * sd, 0, 0]);
-        for q in (0..run).step_by(tile.cols) {
-            for (i, panel) in panels.chunks_exact(tile.rows * shifts.len()).enumerate() {
-                let row = i * tile.rows;
-                let height = tile.rows.min(rows - row);
+        for q in (0..run).step_by(tile.cols()) {
+            for (i, panel) in panels.chunks_exact(tile.rows() * shifts.len()).enumerate() {
+                let row = i * tile.rows();
+                let height = tile.rows().min(rows - row);
                 tile.add(
                     panel,
                     &volume[first + q..],
@@ -147,7 +149,7 @@ fn correlate<T: Float>(
                     &mut scratch[row * run + q..],
                     run,
                     height,
-                    tile.cols,
+                    tile.cols(),
                 );
             }
         }
@@ -184,7 +186,7 @@ pub fn forward<T: Float>(p: &Conv, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut
     let tile = Tile::best();
     let (channels, outputs) = p.group_channels();
     let (grid, groups) = (p.padded(), p.groups as usize);
-    let shifts = grid.shifts(channels, p);
+    let shifts = grid.shifts(channels, grid.len(), p);
     let terms = shifts.len();
     let weights: Vec<_> =
         (0..groups).map(|g| pack(&tile, outputs, terms, |o, t| w[(g * outputs + o) * terms + t])).collect();
@@ -192,7 +194,7 @@ pub fn forward<T: Float>(p: &Conv, x: &[T], w: &[T], bias: Option<&[T]>, y: &mut
     for_each_chunk(y, outputs * volume(p.output), |i, y, padded, scratch| {
         let first = i % groups * outputs;
         let start = |o: usize| bias.map_or(T::zero(), |bias| bias[first + o]);
-        padded.resize(channels * grid.len() + tile.cols, T::zero());
+        padded.resize(channels * grid.len() + tile.cols(), T::zero());
         grid.lay(&x[i * image..][..image], p.input, p.padding.map(i64::from), [1; 3], grid.len(), padded);
         let panels = &weights[i % groups];
         correlate(&tile, grid, padded, &shifts, panels, start, p.output, p.stride, scratch, y);
@@ -206,7 +208,7 @@ pub fn backward_input<T: Float>(p: &Conv, dy: &[T], w: &[T], dx: &mut [T]) {
     let (groups, taps, reach) = (p.groups as usize, volume(p.kernel), p.reach());
     let grid = Grid([0, 1, 2].map(|i| p.input[i] as usize + reach[i] as usize));
     let origin = [0, 1, 2].map(|i| reach[i] - i64::from(p.padding[i]));
-    let shifts = grid.shifts(outputs, p);
+    let shifts = grid.shifts(outputs, grid.len(), p);
     // The kernel turned around: tap `t` of the turned kernel is tap `taps - 1 - t` of the kernel.
     let turned = |g: usize| {
         pack(&tile, channels, outputs * taps, |c, t| {
@@ -217,7 +219,7 @@ pub fn backward_input<T: Float>(p: &Conv, dy: &[T], w: &[T], dx: &mut [T]) {
     let weights: Vec<_> = (0..groups).map(turned).collect();
     let map = outputs * volume(p.output);
     for_each_chunk(dx, channels * volume(p.input), |i, dx, spread, scratch| {
-        spread.resize(outputs * grid.len() + tile.cols, T::zero());
+        spread.resize(outputs * grid.len() + tile.cols(), T::zero());
         grid.lay(&dy[i * map..][..map], p.output, origin, p.stride, grid.len(), spread);
         let panels = &weights[i % groups];
         correlate(&tile, grid, spread, &shifts, panels, |_| T::zero(), p.input, [1; 3], scratch, dx);
@@ -262,12 +264,12 @@ fn add_sample<T: Float>(p: &Conv, dy: &[T], x: &[T], padded: &mut Vec<T>, spread
     let tile = Dots::best();
     let (channels, outputs) = p.group_channels();
     let grid = p.padded();
-    let shifts = grid.shifts(channels, p);
-    padded.resize(channels * grid.len() + tile.lanes, T::zero());
-    grid.lay(x, p.input, p.padding.map(i64::from), [1; 3], grid.len(), padded);
+    // Each channel ends in zeros, so that whole registers never reach into the next one.
+    let pitch = grid.len() + tile.lanes;
+    let shifts = grid.shifts(channels, pitch, p);
+    padded.resize(channels * pitch, T::zero());
+    grid.lay(x, p.input, p.padding.map(i64::from), [1; 3], pitch, padded);
     // dy on the input's grid, with zeros between: then both factors of a dot product are runs.
-    // Each channel ends in zeros up to whole registers.
-    let pitch = grid.len().next_multiple_of(tile.lanes);
     spread.resize(outputs * pitch, T::zero());
     grid.lay(dy, p.output, [0; 3], p.stride, pitch, spread);
     let last = [0, 1, 2].map(|i| ((p.output[i] - 1) * p.stride[i]) as usize);

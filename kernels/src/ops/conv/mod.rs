@@ -120,6 +120,15 @@ impl Conv {
             conv.padding[at] = padding as u32;
             conv.dilation[at] = dilation as u32;
         }
+        // The widest a fast kernel may lay the data out: with its border, or dy spread by the stride.
+        let wide = |d: usize| {
+            let (input, reach) = (u128::from(conv.input[d]), (conv.kernel[d] - 1) * conv.dilation[d]);
+            (input + 2 * u128::from(conv.padding[d])).max(input + u128::from(reach))
+        };
+        let channels = (x[1] / groups).max(w[0] / groups) as u128;
+        if wide(0).saturating_mul(wide(1) * wide(2)).saturating_mul(channels) > u128::from(u32::MAX) {
+            return fail(format!("the input with padding {padding:?} is larger than a buffer may be"));
+        }
         let places = conv.output.iter().try_fold(1u32, |all, &size| all.checked_mul(size));
         if places.is_none() {
             return fail(format!("an output of {:?} is larger than a buffer may be", conv.output));

@@ -96,7 +96,7 @@ fn rows_of_c<T: Float>(
             None => row.fill(T::zero()),
         }
     }
-    let (mr, nr, rows) = (tile.rows, tile.cols, c.len() / n);
+    let (mr, nr, rows) = (tile.rows(), tile.cols(), c.len() / n);
     let mut a_panels = vec![T::zero(); rows.next_multiple_of(mr) * TERMS.min(k)];
     let mut b_panels = vec![T::zero(); COLS.min(n).next_multiple_of(nr) * TERMS.min(k)];
     for k0 in (0..k).step_by(TERMS) {

@@ -11,11 +11,11 @@ use crate::Float;
 /// One compiled form of the tile.
 pub struct Dots<T> {
     /// Rows of the left factor taken together.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Rows of the right factor taken together.
-    pub terms: usize,
+    pub(crate) terms: usize,
     /// The length of the rows must be a multiple of this.
-    pub lanes: usize,
+    pub(crate) lanes: usize,
     run: Run<T>,
 }
 
@@ -27,12 +27,12 @@ const MOST: usize = 16;
 
 impl<T: Float> Dots<T> {
     /// The form that fits this processor best.
-    pub fn best() -> Dots<T> {
+    pub(crate) fn best() -> Dots<T> {
         T::dots()
     }
 
     /// `sums[i * terms + j] = sum_q a[i][q] * b[j][q]` for `q < len`.
-    pub fn sums(&self, a: &[&[T]], b: &[&[T]], len: usize) -> [T; MOST] {
+    pub(crate) fn sums(&self, a: &[&[T]], b: &[&[T]], len: usize) -> [T; MOST] {
         assert!(a.len() == self.rows && b.len() == self.terms && len.is_multiple_of(self.lanes));
         assert!(a.iter().chain(b).all(|row| row.len() >= len), "a row is too short");
         let mut sums = [T::zero(); MOST];

@@ -14,10 +14,8 @@ use crate::Float;
 
 /// One compiled form of the tile.
 pub struct Tile<T> {
-    /// Rows of the tile: the width of the packed panels of the left factor.
-    pub rows: usize,
-    /// Columns of the tile: how many neighbours of the right factor one term reads.
-    pub cols: usize,
+    rows: usize,
+    cols: usize,
     run: Run<T>,
 }
 
@@ -29,7 +27,7 @@ const MOST: usize = 8 * 32;
 
 impl<T: Float> Tile<T> {
     /// The form that fits this processor best.
-    pub fn best() -> Tile<T> {
+    pub(crate) fn best() -> Tile<T> {
         T::tile()
     }
 
@@ -37,12 +35,22 @@ impl<T: Float> Tile<T> {
         Tile { rows: ROWS, cols: 2 * V::LANES, run }
     }
 
+    /// Rows of the tile: the width of the packed panels of the left factor.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns of the tile: how many neighbours of the right factor one term reads.
+    pub(crate) fn cols(&self) -> usize {
+        self.cols
+    }
+
     /// For `i < height`, `j < width`: `c[i * stride + j] += sum_q a[q * rows + i] * b[offsets[q] + j]`.
     ///
     /// `a` is one packed panel, `rows` numbers a term. Every `b[offsets[q]..][..cols]` must exist,
     /// also where `width` is smaller.
     #[allow(clippy::too_many_arguments)]
-    pub fn add(
+    pub(crate) fn add(
         &self,
         a: &[T],
         b: &[T],
