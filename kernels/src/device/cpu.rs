@@ -72,7 +72,8 @@ impl<T: Element> Pool<T> {
                     asked: bytes,
                     in_use: bytes_in_use(),
                 })?;
-                data.resize(len, bytemuck::Zeroable::zeroed());
+                let first = if cfg!(debug_assertions) { T::POISON } else { bytemuck::Zeroable::zeroed() };
+                data.resize(len, first);
                 data
             }
         };

@@ -145,6 +145,7 @@ pub fn backward(
                 None => None,
             };
             let rows = cpu::Rows::<T>::new(p, x, target)?;
+            rows.check_labels()?;
             rows.gradients(dloss.as_slice()?, total, dx.as_mut_slice()?)
         }),
     }

@@ -109,8 +109,9 @@ fn table<T: Float, M: Math<T>, U: Use<T>>(function: Unary, a: T, b: T, each: U) 
         Unary::Softplus => each.keep_x(
             |x| {
                 let z = a * x;
-                let (positive, counts) = (if z > zero { z } else { zero }, if z > b { zero } else { one });
-                (positive + counts * M::ln_1p(M::exp(-z.abs()))) / a
+                let positive = if z > zero { z } else { zero };
+                let y = (positive + M::ln_1p(M::exp(-z.abs()))) / a;
+                if z > b { x } else { y }
             },
             |x, dy| {
                 let slope = M::sigmoid(a * x);

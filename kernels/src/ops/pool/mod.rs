@@ -101,14 +101,15 @@ impl Pool {
                 return shape_error(op, message);
             }
             let reach = (kernel[d] - 1).saturating_mul(dilation[d]).saturating_add(1);
-            if input[d].saturating_add(2 * padding[d]) < reach {
+            let room = input[d].saturating_add(2 * padding[d]);
+            if room < reach {
                 let message = format!(
                     "the window does not fit: input {input:?} with padding {padding:?}, \
                      kernel_size {kernel:?} with dilation {dilation:?}"
                 );
                 return shape_error(op, message);
             }
-            out[d] = (input[d] + 2 * padding[d] - reach) / stride[d] + 1;
+            out[d] = (room - reach) / stride[d] + 1;
         }
         let [in_d, in_h, in_w] = narrow(op, input)?;
         let [out_d, out_h, out_w] = narrow(op, out)?;

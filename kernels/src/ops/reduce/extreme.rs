@@ -60,7 +60,12 @@ pub fn extreme_backward(p: &Reduce, index: &Storage, dy: &Storage) -> Result<Sto
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.outputs() * p.dim as usize)?;
     match dy.device() {
         Device::Cpu => for_float!(op, dy.dtype(), T => {
-            cpu::extreme_backward::<T>(p, index.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?)
+            let index = index.as_slice::<u32>()?;
+            if let Some(&d) = index.iter().find(|&&d| d >= p.dim) {
+                let message = format!("index {d} is not below the dimension's size, {}", p.dim);
+                return Err(Error::Value { op, message });
+            }
+            cpu::extreme_backward::<T>(p, index, dy.as_slice()?, dx.as_mut_slice()?)
         }),
     }
     Ok(dx)
