@@ -201,7 +201,7 @@ fn walk(waiting: &mut BinaryHeap<ById>) -> Result<()> {
         let grad = lock(&node.grad).take();
         let (Some(grad), Some(rule)) = (grad, lock(&node.rule).take()) else {
             return Err(Error::Graph(format!(
-                "{} was already walked: run the forward pass again, or add two losses and go back once",
+                "{} was already walked: before a second backward run the forward pass again, or add the losses up and go back once",
                 node.op
             )));
         };

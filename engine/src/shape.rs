@@ -31,7 +31,9 @@ impl Shape {
         match others.filter(|&n| n <= u32::MAX as usize) {
             Some(_) if self.contains(&0) => Ok(0),
             Some(n) => Ok(n),
-            None => shape_error("shape", format!("{self} has more than {} elements", u32::MAX)),
+            None => {
+                shape_error("shape", format!("{self} has more elements than the {} a buffer holds", u32::MAX))
+            }
         }
     }
 

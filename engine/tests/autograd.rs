@@ -70,7 +70,7 @@ fn no_grad_and_detach_cut_the_graph() -> Result<()> {
 fn sizes_beside_a_zero_are_checked_too() {
     for shape in [vec![0, 1 << 40, 1 << 40], vec![1 << 40, 1 << 40, 0], vec![0, 1 << 32]] {
         let error = Tensor::zeros(shape, DType::F32, &Device::cpu()).unwrap_err().to_string();
-        assert!(error.contains("more than 4294967295 elements"), "{error}");
+        assert!(error.contains("more elements than the 4294967295"), "{error}");
     }
     assert_eq!(Tensor::zeros([0, 7], DType::F32, &Device::cpu()).unwrap().numel(), 0);
 }

@@ -170,7 +170,7 @@ fn powers_of_zero() {
 #[test]
 fn arithmetic_errors() {
     assert_error(counted([2, 3]).add(&counted([4])), "add: [2, 3] and [4] do not broadcast");
-    let wrong = "mul: expected f64, got f32; convert it with `.to_dtype(..)`";
+    let wrong = "mul: one tensor is f64, another f32; convert one with `.to_dtype(..)`";
     assert_error(counted([2]).mul(&f32s(&[1.0, 2.0], [2])), wrong);
     let labels = "tanh: expected f32 or f64, got u32; convert it with `.to_dtype(..)`";
     assert_error(u32s(&[1, 2]).tanh(), labels);

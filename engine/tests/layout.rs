@@ -89,7 +89,7 @@ fn concatenating() {
     assert_is(&Tensor::cat(&[&a, &tensor(&[], [2, 0])], -1).unwrap(), [2, 1], &[0.0, 1.0]);
     assert_error(Tensor::cat(&[], 0), "cat: there is no tensor to concatenate");
     assert_error(Tensor::cat(&[&a, &b], 0), "cat: [[2, 1], [2, 2]] differ in more than dimension 0");
-    let wrong = "cat: expected f64, got f32; convert it with `.to_dtype(..)`";
+    let wrong = "cat: one tensor is f64, another f32; convert one with `.to_dtype(..)`";
     assert_error(Tensor::cat(&[&a, &f32s(&[0.0; 2], [2, 1])], 1), wrong);
     check(&[random([2, 1, 2], -1.0, 1.0), random([2, 3, 2], -1.0, 1.0)], |x| {
         Tensor::cat(&[&x[0], &x[1], &x[0]], 1)

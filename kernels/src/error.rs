@@ -34,6 +34,16 @@ pub enum Error {
         /// What it was given.
         got: DType,
     },
+    /// Two buffers of one op with elements of two types.
+    #[error("{op}: one tensor is {left}, another {right}; convert one with `.to_dtype(..)`")]
+    DTypeMismatch {
+        /// The op that refused.
+        op: &'static str,
+        /// The type of the first buffer.
+        left: DType,
+        /// The type of the other.
+        right: DType,
+    },
     /// Two buffers of one op on two devices.
     #[error("{op}: one tensor is on {left}, another on {right}; move one with `.to(&device)`")]
     DeviceMismatch {

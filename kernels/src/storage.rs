@@ -122,7 +122,7 @@ fn wrong_type<T: Element>(got: DType) -> Error {
     Error::DType { op: "read", expected: T::DTYPE.to_string(), got }
 }
 
-/// Checks that all buffers of an op lie on one device and, if they are floats, have one type.
+/// Checks that all buffers of an op lie on one device and have elements of one type.
 pub(crate) fn same_device_and_dtype(op: &'static str, all: &[&Storage]) -> Result<()> {
     let Some((first, rest)) = all.split_first() else { return Ok(()) };
     for other in rest {
@@ -131,7 +131,8 @@ pub(crate) fn same_device_and_dtype(op: &'static str, all: &[&Storage]) -> Resul
             return Err(Error::DeviceMismatch { op, left, right });
         }
         if other.dtype() != first.dtype() {
-            return Err(Error::DType { op, expected: first.dtype().to_string(), got: other.dtype() });
+            let (left, right) = (first.dtype(), other.dtype());
+            return Err(Error::DTypeMismatch { op, left, right });
         }
     }
     Ok(())

@@ -167,9 +167,7 @@ impl Tensor {
             return Err(KernelError::DeviceMismatch { op, left: self.device(), right: other.device() }.into());
         }
         if self.dtype() != other.dtype() {
-            return Err(
-                KernelError::DType { op, expected: self.dtype().to_string(), got: other.dtype() }.into()
-            );
+            return Err(KernelError::DTypeMismatch { op, left: self.dtype(), right: other.dtype() }.into());
         }
         Ok(())
     }

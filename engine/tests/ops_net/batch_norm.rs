@@ -97,6 +97,6 @@ fn misfits_are_named() {
     let single = Tensor::zeros([3], DType::F32, &Device::cpu()).unwrap();
     assert_message(
         x.batch_norm(None, None, Some(&single), true, 0.1, EPS),
-        "batch_norm: expected f64, got f32; convert it with `.to_dtype(..)`",
+        "batch_norm: one tensor is f64, another f32; convert one with `.to_dtype(..)`",
     );
 }

@@ -73,5 +73,5 @@ fn wrong_sizes_are_errors() {
     assert_eq!(forward(&p, &channels, &x).unwrap_err().to_string(), "batch_norm: 2 values for 3 channels");
     let other = wave::<f64>(3, 0.0);
     let channels = Channels { mean: &other, var: &other, ..channels };
-    assert!(matches!(forward(&p, &channels, &x), Err(crate::Error::DType { .. })));
+    assert!(matches!(forward(&p, &channels, &x), Err(crate::Error::DTypeMismatch { .. })));
 }

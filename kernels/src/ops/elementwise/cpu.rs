@@ -28,7 +28,7 @@ pub(crate) fn in_chunks<T: Send>(y: &mut [T], write: &(dyn Fn(usize, &mut [T]) +
 /// Runs a loop, compiled for the registers of every x86-64 processor or, where `WIDE`, for AVX2's,
 /// which are twice as wide. Both give the same bits: no multiplication is fused with an addition.
 ///
-/// Either way the loop is compiled once. Were it compiled twice, the compiler would leave the longer
+/// Each form is compiled from one call of the loop. Were there two, the compiler would leave the longer
 /// formulas out of it, as calls, and call them for one element at a time.
 fn compiled_for<const WIDE: bool>(body: impl FnOnce()) {
     #[cfg(target_arch = "x86_64")]

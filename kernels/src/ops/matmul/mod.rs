@@ -1,7 +1,7 @@
 //! Matrix multiplication, one matrix or a batch of them.
 //!
 //! ```text
-//! c[b, i, j] = sum_p a[b, i, p] * b[b, p, j] (+ bias[j])
+//! c[s, i, j] = sum_q a[s, i, q] * b[s, q, j] (+ bias[j])
 //! ```
 //! Either factor may be stored transposed, so the backward pass needs no transposed copies:
 //! `da = dc b^T` and `db = a^T dc` are multiplications too. A linear layer is `x weight^T + bias`.
