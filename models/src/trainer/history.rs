@@ -35,11 +35,16 @@ fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-/// Adds a line to the file at `path`.
+/// Adds a line to the file at `path`; it is on disk when this returns, so before the position that
+/// counts its epoch as done.
 pub(super) fn append(path: &Path, metrics: &EpochMetrics) -> Result<()> {
     let line = format!("{}\n", to_json(path, metrics)?);
     let file = OpenOptions::new().append(true).create(true).open(path);
-    file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(Error::io(path))
+    let written = file.and_then(|mut file| {
+        file.write_all(line.as_bytes())?;
+        file.sync_data()
+    });
+    written.map_err(Error::io(path))
 }
 
 /// Reads epochs 1 to `epochs` and cuts off what comes after them: an epoch that a crash finished

@@ -11,9 +11,12 @@
 //! | `best.safetensors` | those of the epoch with the lowest validation loss |
 //! | `resume.safetensors` | what it takes to go on exactly: weights, optimizer, position |
 //!
-//! Every file is replaced at once, so whenever a run ends, however it ends, they are whole. A run
-//! that was stopped between two batches and resumed reaches the same weights, bit for bit, as one
-//! that was not: what a batch holds depends on the seed, the epoch and its number alone, and the
+//! `metrics.jsonl` grows by a line, which is on disk before `resume.safetensors` counts its epoch as
+//! done; resuming cuts off what came after. Every other file is replaced at once. So whenever a run
+//! ends, however it ends, it can go on.
+//!
+//! A run that was stopped between two batches and resumed reaches the same weights, bit for bit, as
+//! one that was not: what a batch holds depends on the seed, the epoch and its number alone, and the
 //! random generator goes on where it stood.
 
 mod console;
