@@ -149,6 +149,22 @@ fn resume_goes_on_only_with_the_same_settings() {
 }
 
 #[test]
+fn a_refused_resume_leaves_the_settings_as_they_were() {
+    let base = tempfile::tempdir().unwrap();
+    write_cifar2(&base.path().join("data"), 4, 0);
+    let settings = settings(base.path());
+    run(&settings).1.unwrap();
+    let config = fs::read(settings.out.join("config.json")).unwrap();
+    let resumed = Settings { resume: true, ..settings };
+    let fewer = Settings { epochs: 1, ..resumed.clone() };
+    assert!(refusal(&fewer).contains("--epochs 1: 2 epochs are begun or done already"));
+    assert!(fs::read(resumed.out.join("config.json")).unwrap() == config);
+    fs::remove_file(resumed.out.join("metrics.jsonl")).unwrap();
+    assert!(refusal(&Settings { epochs: 3, ..resumed.clone() }).contains("metrics.jsonl"));
+    assert!(fs::read(resumed.out.join("config.json")).unwrap() == config);
+}
+
+#[test]
 fn weights_that_run_away_end_the_run_and_keep_the_files() {
     let base = tempfile::tempdir().unwrap();
     write_cifar2(&base.path().join("data"), 4, 0);

@@ -96,14 +96,14 @@ fn train(out: &Path, epochs: usize, resume: bool, stop_at: Stop) -> (Outcome, Ve
     let mut run = RunDir::open(out, resume).unwrap();
     let config = json!({"lr": 0.05});
     if resume {
-        run.resume(&config).unwrap();
+        run.check_resume(&config).unwrap();
     } else {
         run.start(&config).unwrap();
     }
     let mut console = Console::to(std::io::sink());
     let mut trainer = Trainer::new(&model, &mut optimizer, loaders, &run, &mut console).unwrap();
     if resume {
-        trainer.resume().unwrap();
+        trainer.resume(epochs).unwrap();
     }
     let outcome = trainer.fit(epochs, &stop).unwrap();
     (outcome, trainer.history().to_vec())

@@ -47,14 +47,15 @@ pub fn run(
 
     let config = config(settings, &data, &*model, &device)?;
     if settings.resume {
-        run.resume(&config)?;
+        run.check_resume(&config)?;
     } else if let Some(aside) = run.start(&config)? {
         console.say(&format!("The older run in {} is now in {}", run.path().display(), aside.display()));
     }
     let loaders = loaders(&data, settings, &device)?;
     let mut trainer = Trainer::new(&*model, &mut optimizer, loaders, &run, console)?;
     if settings.resume {
-        trainer.resume()?;
+        trainer.resume(settings.epochs)?;
+        run.write_config(&config)?;
     }
     let outcome = trainer.fit(settings.epochs, &*stop()?)?;
     let last = trainer.history().last().copied();

@@ -106,14 +106,15 @@ impl<'a> Trainer<'a> {
         Ok(Trainer { model, optimizer, loaders, run, console, at, history, unread })
     }
 
-    /// Puts everything back to where the run in the directory stopped. Call [`RunDir::resume`]
-    /// before it.
+    /// Puts everything back to where the run in the directory stopped, to train until `epochs`
+    /// epochs are done. Call [`RunDir::check_resume`] before it.
     ///
     /// # Errors
-    /// When a file of the run is missing or broken.
-    pub fn resume(&mut self) -> Result<()> {
+    /// When a file of the run is missing or broken, or when more epochs are begun or done already.
+    pub fn resume(&mut self, epochs: usize) -> Result<()> {
         let path = self.run.file("resume.safetensors");
         let at = snapshot::load(&path, self.model, self.optimizer)?;
+        check_epochs(epochs, at)?;
         let batches = self.loaders.train.len();
         if at.batches > batches {
             let message = format!("it stopped at batch {} of an epoch of {batches}", at.batches);
@@ -139,11 +140,7 @@ impl<'a> Trainer<'a> {
     /// When the loss is no longer a number, when a file can't be written, or when fewer epochs are
     /// asked for than are done. What was saved before stays.
     pub fn fit(&mut self, epochs: usize, stop: &AtomicBool) -> Result<Outcome> {
-        let done = self.at.epochs + usize::from(self.at.batches > 0);
-        if epochs < done {
-            let allowed = format!("--epochs {epochs}: {done} epochs are begun or done already");
-            return Err(Error::Usage(format!("{allowed}; give at least that many")));
-        }
+        check_epochs(epochs, self.at)?;
         let per_epoch = self.loaders.train.len();
         self.console.start_bar(self.batches_done(), epochs.saturating_mul(per_epoch) as u64);
         let fitted = self.fit_epochs(epochs, stop);
@@ -287,4 +284,14 @@ impl<'a> Trainer<'a> {
     fn batches_done(&self) -> u64 {
         (self.at.epochs.saturating_mul(self.loaders.train.len())).saturating_add(self.at.batches) as u64
     }
+}
+
+/// Training until `epochs` epochs are done is possible from `at`.
+fn check_epochs(epochs: usize, at: Position) -> Result<()> {
+    let done = at.epochs.saturating_add(usize::from(at.batches > 0));
+    if epochs < done {
+        let allowed = format!("--epochs {epochs}: {done} epochs are begun or done already");
+        return Err(Error::Usage(format!("{allowed}; give at least that many")));
+    }
+    Ok(())
 }

@@ -81,12 +81,12 @@ impl RunDir {
     }
 
     /// Checks that the run in this directory was made with the same settings, so that going on makes
-    /// one run of both, and writes the new ones. More epochs, another device, another build and the
-    /// same data in another place are allowed.
+    /// one run of both. More epochs, another device, another build and the same data in another place
+    /// are allowed.
     ///
     /// # Errors
     /// When `config.json` is missing or broken, and with all the settings that differ.
-    pub fn resume(&self, config: &impl Serialize) -> Result<()> {
+    pub fn check_resume(&self, config: &impl Serialize) -> Result<()> {
         let out = self.path.display();
         let path = self.file("config.json");
         let old = fs::read_to_string(&path).map_err(Error::io(&path))?;
@@ -106,10 +106,11 @@ impl RunDir {
                  give the same ones, or start a new run without --resume"
             )));
         }
-        self.write_config(config)
+        Ok(())
     }
 
-    fn write_config(&self, config: &impl Serialize) -> Result<()> {
+    /// Writes the settings to `config.json`: those of a run that goes on once nothing refuses it.
+    pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
         let path = self.file("config.json");
         atomic::write(&path, to_json(&path, config)?.as_bytes())
     }
@@ -217,16 +218,16 @@ mod tests {
             |lr: f64, epochs: usize, data: &str| json!({"lr": lr, "epochs": epochs, "data_md5": data});
         run.start(&config(0.1 + 0.2, 2, "a")).unwrap();
         fs::write(run.file("resume.safetensors"), "").unwrap();
-        run.resume(&config(0.1 + 0.2, 3, "a")).unwrap();
-        let message = run.resume(&config(0.02, 3, "b")).unwrap_err().to_string();
+        run.check_resume(&config(0.1 + 0.2, 3, "a")).unwrap();
+        let message = run.check_resume(&config(0.02, 3, "b")).unwrap_err().to_string();
         assert!(message.contains("lr was 0.30000000000000004, now it is 0.02"), "{message}");
         assert!(message.contains(r#"data_md5 was "a", now it is "b""#), "{message}");
         let message =
-            run.resume(&json!({"epochs": 2, "data_md5": "a", "momentum": 0.9})).unwrap_err().to_string();
+            run.check_resume(&json!({"epochs": 2, "data_md5": "a", "momentum": 0.9})).unwrap_err().to_string();
         assert!(message.contains("now it is unset") && message.contains("momentum was unset"), "{message}");
 
         fs::write(run.file("config.json"), "{\n\"lr\": ").unwrap();
-        let message = run.resume(&config(0.01, 2, "a")).unwrap_err().to_string();
+        let message = run.check_resume(&config(0.01, 2, "a")).unwrap_err().to_string();
         assert!(message.contains("config.json") && message.contains("line 2"), "{message}");
     }
 }
