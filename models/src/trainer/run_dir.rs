@@ -1,7 +1,7 @@
 //! The directory of one run: its settings, measurements, checkpoints and pictures.
 
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,8 +9,19 @@ use serde_json::Value;
 
 use crate::{Error, Result, atomic};
 
-/// Files that hold work which a new run must not overwrite.
-const PRECIOUS: [&str; 4] = ["resume.safetensors", "last.safetensors", "best.safetensors", "metrics.jsonl"];
+/// The settings of a run. They are ours if they have this key.
+const CONFIG: (&str, &str) = ("config.json", "lesson");
+
+/// What else a run writes: a new one must not overwrite it.
+const RESULTS: [&str; 7] = [
+    "resume.safetensors",
+    "last.safetensors",
+    "best.safetensors",
+    "metrics.jsonl",
+    "loss.png",
+    "accuracy.png",
+    "predictions.png",
+];
 
 /// Settings that may change when a run goes on: the same data may lie elsewhere. All others decide
 /// what its weights become.
@@ -29,7 +40,8 @@ impl RunDir {
     /// is writing it. An old run in it stays as it is until [`RunDir::start`].
     ///
     /// # Errors
-    /// When it can't be written, or when there is nothing in it to `resume`.
+    /// When it can't be written, when there is nothing in it to `resume`, or when a new run would
+    /// overwrite a file that is not of an older run.
     pub fn open(path: impl AsRef<Path>, resume: bool) -> Result<RunDir> {
         // `runs/x/` and `runs/x` are one name.
         let path: PathBuf = path.as_ref().components().collect();
@@ -40,9 +52,13 @@ impl RunDir {
                 path.display()
             )));
         }
+        if !resume {
+            holds_old_run(&path)?;
+        }
         let refused = |e| Error::Run(format!("--out {}: it cannot be written: {e}", path.display()));
         fs::create_dir_all(&path).map_err(refused)?;
-        let file = File::create(path.join(".lock")).map_err(refused)?;
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(path.join(".lock"));
+        let file = lock.map_err(refused)?;
         let lock = match file.try_lock() {
             Ok(()) => Some(file),
             Err(TryLockError::WouldBlock) => {
@@ -66,8 +82,11 @@ impl RunDir {
 
     /// Begins a new run: moves an old one aside, to the first of `<path>.1`, `<path>.2`, .. that is
     /// free, and writes the settings to `config.json`. Returns where the old run is now.
+    ///
+    /// # Errors
+    /// As [`RunDir::open`], and when the old run can't be moved.
     pub fn start(&mut self, config: &impl Serialize) -> Result<Option<PathBuf>> {
-        let moved = if PRECIOUS.iter().any(|name| self.file(name).exists()) {
+        let moved = if holds_old_run(&self.path)? {
             let aside = self.free_name()?;
             self.lock = None;
             fs::rename(&self.path, &aside).map_err(Error::io(&self.path))?;
@@ -88,7 +107,7 @@ impl RunDir {
     /// When `config.json` is missing or broken, and with all the settings that differ.
     pub fn check_resume(&self, config: &impl Serialize) -> Result<()> {
         let out = self.path.display();
-        let path = self.file("config.json");
+        let path = self.file(CONFIG.0);
         let old = fs::read_to_string(&path).map_err(Error::io(&path))?;
         let old = parse(&path, &old)?;
         // Through text, as the old ones: the same number is then the same bits.
@@ -111,7 +130,7 @@ impl RunDir {
 
     /// Writes the settings to `config.json`: those of a run that goes on once nothing refuses it.
     pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
-        let path = self.file("config.json");
+        let path = self.file(CONFIG.0);
         atomic::write(&path, to_json(&path, config)?.as_bytes())
     }
 
@@ -133,6 +152,30 @@ impl RunDir {
             n += 1;
         }
         Ok(numbered(n))
+    }
+}
+
+/// Whether an older run with results is in `path`.
+///
+/// # Errors
+/// When a file that a run writes is there, but no run that wrote it.
+fn holds_old_run(path: &Path) -> Result<bool> {
+    let there = |name: &str| path.join(name).symlink_metadata().is_ok();
+    let (config, lesson) = CONFIG;
+    let ours = fs::read_to_string(path.join(config))
+        .ok()
+        .and_then(|text| serde_json::from_str::<Value>(&text).ok())
+        .is_some_and(|settings| settings.get(lesson).is_some());
+    if ours {
+        return Ok(RESULTS.into_iter().any(there));
+    }
+    match [config].into_iter().chain(RESULTS).find(|name| there(name)) {
+        Some(name) => Err(Error::Run(format!(
+            "--out {}: it holds a {name} that is not of an older run and would be overwritten; \
+             give another directory",
+            path.display()
+        ))),
+        None => Ok(false),
     }
 }
 
@@ -161,7 +204,9 @@ mod tests {
         let out = base.path().join("run/");
         let start = || {
             let mut run = RunDir::open(&out, false).unwrap();
-            run.start(&json!({"lr": 0.01})).unwrap().map(|path| path.file_name().unwrap().to_owned())
+            run.start(&json!({"lesson": "birds_vs_airplanes"}))
+                .unwrap()
+                .map(|path| path.file_name().unwrap().to_owned())
         };
         assert_eq!(start(), None);
         assert_eq!(start(), None, "a run without any result is no loss");
@@ -172,6 +217,28 @@ mod tests {
         assert_eq!(fs::read_to_string(base.path().join("run.1/metrics.jsonl")).unwrap(), "first");
         assert_eq!(fs::read_to_string(base.path().join("run.2/metrics.jsonl")).unwrap(), "second");
         assert!(!out.join("metrics.jsonl").exists() && out.join("config.json").exists());
+    }
+
+    #[test]
+    fn files_that_are_not_ours_are_never_touched() {
+        for (name, text) in [
+            ("metrics.jsonl", "mine"),
+            ("config.json", "{\"theme\": \"dark\"}"),
+            ("config.json", "not even JSON"),
+            ("loss.png", "mine"),
+            ("predictions.png", "mine"),
+        ] {
+            let out = tempfile::tempdir().unwrap();
+            fs::write(out.path().join(name), text).unwrap();
+            let message = RunDir::open(out.path(), false).unwrap_err().to_string();
+            assert!(message.contains(&format!("it holds a {name} that is not of an older run")), "{message}");
+            assert_eq!(fs::read_to_string(out.path().join(name)).unwrap(), text);
+            assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1, "nothing was added");
+        }
+        let out = tempfile::tempdir().unwrap();
+        fs::write(out.path().join(".lock"), "mine").unwrap();
+        RunDir::open(out.path(), false).unwrap().start(&json!({"lesson": "x"})).unwrap();
+        assert_eq!(fs::read_to_string(out.path().join(".lock")).unwrap(), "mine");
     }
 
     #[test]
@@ -222,8 +289,10 @@ mod tests {
         let message = run.check_resume(&config(0.02, 3, "b")).unwrap_err().to_string();
         assert!(message.contains("lr was 0.30000000000000004, now it is 0.02"), "{message}");
         assert!(message.contains(r#"data_md5 was "a", now it is "b""#), "{message}");
-        let message =
-            run.check_resume(&json!({"epochs": 2, "data_md5": "a", "momentum": 0.9})).unwrap_err().to_string();
+        let message = run
+            .check_resume(&json!({"epochs": 2, "data_md5": "a", "momentum": 0.9}))
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("now it is unset") && message.contains("momentum was unset"), "{message}");
 
         fs::write(run.file("config.json"), "{\n\"lr\": ").unwrap();
