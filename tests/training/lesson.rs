@@ -171,6 +171,7 @@ fn weights_that_run_away_end_the_run_and_keep_the_files() {
     let settings = Settings { lr: 1e38, ..settings(base.path()) };
     let message = refusal(&settings);
     assert!(message.contains("the training loss is") && message.contains("epoch 1, batch"), "{message}");
+    assert!(message.ends_with("Nothing was saved yet"), "{message}");
     assert!(!settings.out.join("last.safetensors").exists());
 }
 

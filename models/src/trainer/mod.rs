@@ -203,17 +203,25 @@ impl<'a> Trainer<'a> {
             if !loss.is_finite() {
                 return Err(Error::Run(format!(
                     "the training loss is {loss} in epoch {}, batch {}: the weights have run away. \
-                     A learning rate below {} may help. The files in {} are those of epoch {}",
+                     A learning rate below {} may help. {}",
                     self.at.epochs + 1,
                     first + i,
                     self.optimizer.lr(),
-                    self.run.path().display(),
-                    self.at.epochs,
+                    self.what_is_saved(),
                 )));
             }
             self.at.loss_sum += loss;
         }
         Ok(())
+    }
+
+    fn what_is_saved(&self) -> String {
+        let out = self.run.path().display();
+        match self.at.epochs {
+            0 if self.run.file("resume.safetensors").exists() => format!("What was saved in {out} stays"),
+            0 => "Nothing was saved yet".to_string(),
+            epoch => format!("The files in {out} are those of epoch {epoch}"),
+        }
     }
 
     fn finish_epoch(&mut self, epochs: usize, train: Evaluation, val: Evaluation) -> Result<()> {
