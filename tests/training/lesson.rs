@@ -190,6 +190,13 @@ fn a_broken_file_of_the_run_is_named() {
     fs::copy(resumed.out.join("last.safetensors"), &saved).unwrap();
     let message = refusal(&resumed);
     assert!(message.contains("resume.safetensors") && message.contains("metadata"), "{message}");
+    // Nor is one whose optimizer was taken out.
+    fs::write(&saved, &whole).unwrap();
+    let (mut tensors, metadata) = voxgrad::checkpoint::load(&saved).unwrap();
+    tensors.retain(|(name, _)| !name.starts_with("optimizer."));
+    voxgrad::checkpoint::save(&saved, &tensors, &metadata).unwrap();
+    let message = refusal(&resumed);
+    assert!(message.contains("resume.safetensors: it holds no optimizer.* tensors"), "{message}");
     fs::write(&saved, &whole).unwrap();
     run(&resumed).1.unwrap();
 }

@@ -82,6 +82,10 @@ pub(super) fn load(path: &Path, model: &dyn Module, optimizer: &mut dyn Optimize
             _ => return Err(broken(path, format!("{name} belongs neither to a model nor to an optimizer"))),
         }
     }
+    // Every optimizer counts its steps. Without them it would begin anew, and nobody would notice.
+    if optimizer_state.is_empty() && (at.epochs > 0 || at.batches > 0) {
+        return Err(broken(path, format!("it holds no {OPTIMIZER}* tensors, though batches were trained")));
+    }
     model.load_state_dict(&model_state).map_err(|e| broken(path, e.to_string()))?;
     optimizer.load_state(&optimizer_state).map_err(|e| broken(path, e.to_string()))?;
     random::set_rng_state(rng);
