@@ -4,7 +4,7 @@
 #
 #   VOXGRAD_REQUIRE=cpu       devices whose absence is a failure, not a skip (comma-separated)
 #   VOXGRAD_DATA=DIR          real data sets; without it the tests use data they make
-#   VOXGRAD_CONFORMANCE=DIR   folders of reference cases (colon-separated)
+#   VOXGRAD_CONFORMANCE=DIR   more folders of reference cases (colon-separated)
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -1,6 +1,6 @@
-//! Runs reference cases made elsewhere: every folder that `VOXGRAD_CONFORMANCE` lists
-//! (colon-separated), on every device present. Each folder holds an `index.json` and safetensors
-//! files; an op or a parameter that the runner does not know is a failure.
+//! Runs reference cases made elsewhere: those in `conformance/cases`, and those of every folder
+//! that `VOXGRAD_CONFORMANCE` lists (colon-separated), on every device present. Each folder holds an
+//! `index.json` and safetensors files; an op or a parameter that the runner does not know is a failure.
 
 #[path = "conformance/case.rs"]
 mod case;
@@ -25,22 +25,22 @@ use case::{Case, Result};
 use check::Report;
 use common::say;
 
-/// The folders to run: those of the environment, or the sample next to the repository.
+/// The cases that belong to the repository.
+const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases");
+
+/// The folders to run.
 fn folders() -> Vec<PathBuf> {
-    if let Ok(list) = std::env::var("VOXGRAD_CONFORMANCE") {
-        return list.split(':').filter(|folder| !folder.is_empty()).map(PathBuf::from).collect();
+    let listed = std::env::var("VOXGRAD_CONFORMANCE").unwrap_or_default();
+    let listed: Vec<&str> = listed.split(':').filter(|folder| !folder.is_empty()).collect();
+    if listed.is_empty() {
+        say("conformance: only the repository's own cases, no folder is listed in VOXGRAD_CONFORMANCE");
     }
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance/sample");
-    if sample.is_dir() { vec![sample] } else { Vec::new() }
+    std::iter::once(OWN).chain(listed).map(PathBuf::from).collect()
 }
 
 #[test]
 fn every_case_agrees() {
     let folders = folders();
-    if folders.is_empty() {
-        say("conformance: skipped, no folder is listed in VOXGRAD_CONFORMANCE");
-        return;
-    }
     let runs = check::runs(&common::devices::present());
     let mut report = Report::default();
     let mut cases = 0;
@@ -65,6 +65,14 @@ fn every_case_agrees() {
     say(format!("conformance: {cases} cases, {parts} parts compared ({}), {failed} failures", on.join(", ")));
     assert!(report.failures.is_empty(), "{failed} failures:\n{}", report.failures.join("\n"));
     assert!(parts > 0, "nothing was compared");
+}
+
+/// From a fresh clone, too, each op is compared with values from elsewhere.
+#[test]
+fn every_op_has_a_case_here() {
+    let cases = case::read_folder(Path::new(OWN)).unwrap();
+    let missing: Vec<&str> = ops::names().filter(|name| cases.iter().all(|case| case.op != *name)).collect();
+    assert!(missing.is_empty(), "no case of {}", missing.join(", "));
 }
 
 fn run(report: &mut Report, case: &Case, dtype: DType, device: &Device) -> Result<()> {

@@ -143,6 +143,21 @@ const OPS: &[(&str, Op)] = &[
     ("grid_sample3d", grid_sample),
 ];
 
+/// Second names of ops: a case of the first one covers them.
+const ALIASES: [&str; 6] = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "view",
+    "concat",
+    "affine_grid3d",
+    "grid_sample3d",
+];
+
+/// The names of all ops, each once.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    OPS.iter().map(|(name, _)| *name).filter(|name| !ALIASES.contains(name))
+}
+
 /// What `op` gives for these inputs, or None when the table does not have it.
 pub fn run(op: &str, p: &Params, t: &Inputs) -> Option<Result<Outputs>> {
     let (_, op) = OPS.iter().find(|(name, _)| *name == op)?;
