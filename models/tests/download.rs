@@ -159,7 +159,7 @@ impl Wanted {
         let downloader = Downloader {
             progress: false,
             read_timeout,
-            retries: 3,
+            attempts: 3,
             pause: Duration::from_millis(1),
             ..Downloader::default()
         };
@@ -216,7 +216,8 @@ fn a_cut_connection_is_taken_up_where_it_broke() {
 #[test]
 fn a_server_that_stays_cut_leaves_the_beginning_for_the_next_run() {
     let body = good_archive();
-    let server = Server::start(body.clone(), &[Answer::Cut(1000), Answer::Cut(0)]);
+    let stays_cut = [Answer::Cut(1000), Answer::Cut(0), Answer::Cut(0), Answer::Cut(0)];
+    let server = Server::start(body.clone(), &stays_cut);
     let directory = tempfile::tempdir().unwrap();
     let message = Wanted::of(&body).install(&server, directory.path()).unwrap_err().to_string();
     assert!(message.starts_with(&format!("download of {} failed: ", server.url)), "{message}");
@@ -225,7 +226,7 @@ fn a_server_that_stays_cut_leaves_the_beginning_for_the_next_run() {
 
     Wanted::of(&body).install(&server, directory.path()).unwrap();
     assert_installed(directory.path());
-    assert_eq!(server.ranges(), [None, Some(1000), Some(1000)]);
+    assert_eq!(server.ranges(), [None, Some(1000), Some(1000), Some(1000), Some(1000)]);
 }
 
 #[test]
@@ -318,13 +319,52 @@ fn an_archive_that_is_truncated_or_no_archive_puts_nothing_in_place() {
 
 #[test]
 fn a_refusal_names_address_and_status() {
-    for status in ["404 Not Found", "500 Internal Server Error", "403 Forbidden"] {
+    for status in ["404 Not Found", "403 Forbidden"] {
         let body = good_archive();
         let server = Server::start(body.clone(), &[Answer::Status(status)]);
         let directory = tempfile::tempdir().unwrap();
         let message = Wanted::of(&body).install(&server, directory.path()).unwrap_err().to_string();
         assert_eq!(message, format!("download of {} failed: the server answers {status}", server.url));
     }
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let body = good_archive();
+    let busy =
+        ["503 Service Unavailable", "429 Too Many Requests", "408 Request Timeout"].map(Answer::Status);
+    // Two that bring nothing, one that brings something, two again: never three in a row.
+    let answers = [busy[0], busy[1], Answer::Cut(1000), busy[2], Answer::Cut(0)];
+    let server = Server::start(body.clone(), &answers);
+    let directory = tempfile::tempdir().unwrap();
+    Wanted::of(&body).install(&server, directory.path()).unwrap();
+    assert_installed(directory.path());
+    assert_eq!(server.ranges(), [None, None, None, Some(1000), Some(1000), Some(1000)]);
+
+    let server = Server::start(body.clone(), &[busy[0]; 9]);
+    let directory = tempfile::tempdir().unwrap();
+    let message = Wanted::of(&body).install(&server, directory.path()).unwrap_err().to_string();
+    assert!(message.ends_with("the server answers 503 Service Unavailable, 3 times in a row"), "{message}");
+    assert_eq!(server.ranges().len(), 3);
+}
+
+#[test]
+fn a_beginning_of_something_else_is_fetched_anew() {
+    let body = good_archive();
+    let server = Server::start(body.clone(), &[]);
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("letters.part"), [7; 1000]).unwrap();
+    Wanted::of(&body).install(&server, directory.path()).unwrap();
+    assert_installed(directory.path());
+    assert_eq!(server.ranges(), [Some(1000), None]);
+}
+
+#[test]
+fn a_name_that_nobody_knows_fails_at_once() {
+    let server = Server { url: "http://no.such.host.invalid/letters.tar.gz".into(), ranges: Arc::default() };
+    let directory = tempfile::tempdir().unwrap();
+    let message = Wanted::of(b"x").install(&server, directory.path()).unwrap_err().to_string();
+    assert!(!message.contains("in a row"), "{message}");
 }
 
 #[test]

@@ -32,9 +32,10 @@ pub struct Downloader {
     pub connect_timeout: Duration,
     /// How long the server may stay silent.
     pub read_timeout: Duration,
-    /// How often to connect again, each time going on where the last one broke off.
-    pub retries: usize,
-    /// How long to wait before that.
+    /// How many connections in a row may bring nothing. One that brings something is followed by
+    /// another that goes on where it broke off.
+    pub attempts: usize,
+    /// How long to wait before connecting again; twice as long after each one that brought nothing.
     pub pause: Duration,
 }
 
@@ -44,7 +45,7 @@ impl Default for Downloader {
             progress: true,
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
-            retries: 10,
+            attempts: 5,
             pause: Duration::from_secs(1),
         }
     }
@@ -52,7 +53,9 @@ impl Default for Downloader {
 
 /// Why one connection didn't bring the whole file.
 enum Stop {
-    /// It broke off: another one can go on from there.
+    /// It didn't come about: at the very first try a sign that there is no network.
+    Unreachable(String),
+    /// It broke off, or the server is busy: another one can go on from there.
     Cut(String),
     /// Another one would fare no better.
     Refused(String),
@@ -63,6 +66,7 @@ enum Stop {
 impl Downloader {
     /// Fetches `file` to `part`. What is already in `part` is taken to be the beginning of it, and
     /// what has come stays there when the rest doesn't, so that the next call goes on from there.
+    /// If the whole then has another checksum, it is fetched once more from its first byte.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses, sends another size than `file.bytes`, or the
@@ -76,41 +80,61 @@ impl Downloader {
     }
 
     fn fetch_and_check(&self, file: &RemoteFile<'_>, part: &Path) -> Result<()> {
-        let fail = |message| Error::Download { url: file.url.into(), message };
         let mut out = OpenOptions::new().create(true).append(true).open(part).map_err(Error::io(part))?;
+        let mut begun_before = out.metadata().map_err(Error::io(part))?.len() > 0;
+        loop {
+            self.receive_all(file, part, &mut out)?;
+            out.sync_all().map_err(Error::io(part))?;
+            let md5 = md5_of(part).map_err(Error::io(part))?;
+            if md5.eq_ignore_ascii_case(file.md5) {
+                return Ok(());
+            }
+            if !begun_before {
+                drop(out);
+                std::fs::remove_file(part).map_err(Error::io(part))?;
+                let message = format!("its MD5 sum is {md5}, not {}; what came was deleted", file.md5);
+                return Err(Error::Download { url: file.url.into(), message });
+            }
+            // The beginning that was here may have been of something else.
+            begun_before = false;
+            out.set_len(0).map_err(Error::io(part))?;
+        }
+    }
+
+    /// Connects until `out`, the file at `part`, has all bytes.
+    fn receive_all(&self, file: &RemoteFile<'_>, part: &Path, out: &mut File) -> Result<()> {
+        let fail = |message| Error::Download { url: file.url.into(), message };
         let bar = self.bar(file);
-        let mut retries = self.retries;
+        let (mut first, mut most, mut fruitless) = (true, 0, 0);
         loop {
             let before = out.metadata().map_err(Error::io(part))?.len();
             bar.set_position(before);
             if before == file.bytes {
-                break;
+                bar.finish_and_clear();
+                return Ok(());
             }
-            let Err(stop) = self.connect_once(file, before, &mut out, &bar) else { continue };
+            let Err(stop) = self.connect_once(file, before, out, &bar) else { continue };
             let have = out.metadata().map_err(Error::io(part))?.len();
-            match stop {
+            let message = match stop {
                 Stop::Disk(source) => return Err(Error::io(part)(source)),
-                Stop::Cut(_) if have > before && retries > 0 => retries -= 1,
-                Stop::Cut(message) if have > 0 => {
-                    let total = file.bytes;
-                    let kept = format!("{have} of {total} bytes are kept in {}", part.display());
-                    return Err(fail(format!("{message}; {kept}, the next run goes on from there")));
+                Stop::Refused(message) => return Err(fail(message)),
+                Stop::Unreachable(message) if first => return Err(fail(message)),
+                Stop::Unreachable(message) | Stop::Cut(message) => message,
+            };
+            first = false;
+            // A server that can't go on in the middle may bring the same beginning again and again.
+            fruitless = if have > before.max(most) { 0 } else { fruitless + 1 };
+            most = most.max(have);
+            if fruitless >= self.attempts {
+                let tries = format!("{message}, {fruitless} times in a row");
+                if have == 0 {
+                    return Err(fail(tries));
                 }
-                Stop::Cut(message) | Stop::Refused(message) => return Err(fail(message)),
+                let kept = format!("{have} of {} bytes are kept in {}", file.bytes, part.display());
+                return Err(fail(format!("{tries}; {kept}, the next run goes on from there")));
             }
-            std::thread::sleep(self.pause);
+            std::thread::sleep(self.pause * (1 << fruitless.min(5)));
         }
-        bar.finish_and_clear();
-        out.sync_all().map_err(Error::io(part))?;
-        drop(out);
-
-        let md5 = md5_of(part).map_err(Error::io(part))?;
-        if !md5.eq_ignore_ascii_case(file.md5) {
-            std::fs::remove_file(part).map_err(Error::io(part))?;
-            let expected = file.md5;
-            return Err(fail(format!("its MD5 sum is {md5}, not {expected}; what came was deleted")));
-        }
-        Ok(())
     }
 
     fn bar(&self, file: &RemoteFile<'_>) -> ProgressBar {
@@ -143,10 +167,7 @@ impl Downloader {
         if have > 0 && have < file.bytes {
             request = request.header("Range", format!("bytes={have}-"));
         }
-        let mut response = request.call().map_err(|error| match error {
-            ureq::Error::Io(_) | ureq::Error::Timeout(_) => Stop::Cut(error.to_string()),
-            other => Stop::Refused(other.to_string()),
-        })?;
+        let mut response = request.call().map_err(without_answer)?;
         if have > 0 && response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
             return out.set_len(0).map_err(Stop::Disk); // start over
         }
@@ -157,6 +178,24 @@ impl Downloader {
         }
         let body = &mut response.body_mut().as_reader();
         receive(body, out, file.bytes - start, |bytes| bar.inc(bytes))
+    }
+}
+
+/// What it means that no answer came.
+fn without_answer(error: ureq::Error) -> Stop {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    use ureq::{Error, Timeout};
+    let message = error.to_string();
+    match error {
+        Error::Io(error) => match error.kind() {
+            BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof => Stop::Cut(message),
+            _ => Stop::Unreachable(message),
+        },
+        Error::Timeout(Timeout::Resolve | Timeout::Connect)
+        | Error::HostNotFound
+        | Error::ConnectionFailed => Stop::Unreachable(message),
+        Error::Timeout(_) => Stop::Cut(message),
+        _ => Stop::Refused(message),
     }
 }
 
@@ -173,6 +212,7 @@ fn check(response: &Response<Body>, file: &RemoteFile<'_>, have: u64) -> std::re
                 _ => return Err(Stop::Refused(format!("asked for bytes {have}-, the server sends {range}"))),
             }
         }
+        408 | 429 | 500.. => return Err(Stop::Cut(format!("the server answers {}", response.status()))),
         _ => return Err(Stop::Refused(format!("the server answers {}", response.status()))),
     };
     match total {
