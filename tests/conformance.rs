@@ -48,6 +48,7 @@ fn every_case_agrees() {
         let read = case::read_folder(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         cases += read.len();
         for case in &read {
+            let before = (report.parts, report.failures.len());
             for (dtype, device) in &runs {
                 // A panic is one case's failure, too: the others still run.
                 let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut report, case, *dtype, device)));
@@ -57,6 +58,9 @@ fn every_case_agrees() {
                     Err(_) => "panicked".to_string(),
                 };
                 report.fail(case, &format!("{dtype} on {device}"), problem);
+            }
+            if before == (report.parts, report.failures.len()) {
+                report.fail(case, "everywhere", "nothing was compared");
             }
         }
     }

@@ -30,6 +30,7 @@ fn every_op_agrees_with_f64() {
                     tensors += got.len();
                     failures.extend(
                         disagreements(case.tolerance, &got, &expected)
+                            .iter()
                             .map(|d| format!("{name} on {device}: {d}")),
                     );
                 }
@@ -64,8 +65,9 @@ fn every_rung_agrees_with_the_plain_one() {
                 match (&plain, got) {
                     (Ok(plain), Ok(got)) => {
                         let tolerance = if *dtype == DType::F64 { 1e-11 } else { 1e-4 };
-                        failures
-                            .extend(disagreements(tolerance, &got, plain).map(|d| format!("{what}: {d}")));
+                        failures.extend(
+                            disagreements(tolerance, &got, plain).iter().map(|d| format!("{what}: {d}")),
+                        );
                     }
                     (Err(error), _) => failures.push(format!("{what}: plain in f64: {error}")),
                     (_, Err(error)) => failures.push(format!("{what}: {error}")),
@@ -131,12 +133,12 @@ fn upstream(output: &Tensor, dtype: DType, device: &Device) -> Result<Tensor> {
     Tensor::new(&numbers, output.shape(), device)?.to_dtype(dtype)
 }
 
-fn disagreements<'a>(
-    tolerance: f64,
-    got: &'a [Named],
-    expected: &'a [Named],
-) -> impl Iterator<Item = String> + 'a {
-    got.iter().zip(expected).filter_map(move |(got, expected)| {
+/// Every way in which `got` is not `expected`, in words.
+fn disagreements(tolerance: f64, got: &[Named], expected: &[Named]) -> Vec<String> {
+    if got.len() != expected.len() {
+        return vec![format!("there are {} results, in f64 {}", got.len(), expected.len())];
+    }
+    let disagreement = |(got, expected): (&Named, &Named)| {
         let name = &got.name;
         if got.shape != expected.shape {
             return Some(format!("{name} has the shape {:?}, in f64 {:?}", got.shape, expected.shape));
@@ -153,5 +155,6 @@ fn disagreements<'a>(
                 got.shape, apart.nmse
             )
         })
-    })
+    };
+    got.iter().zip(expected).filter_map(disagreement).collect()
 }

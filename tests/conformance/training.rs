@@ -124,10 +124,8 @@ fn compare(
     report.parts += 1;
     let on = format!("{dtype} on {device}");
     let apart = difference(got, want);
-    let allowed = match dtype {
-        DType::F64 => 1e-9 * apart.scale.max(1e-3),
-        _ => 1e-4 * apart.scale.max(1.0),
-    };
+    let relative = if dtype == DType::F64 { 1e-9 } else { 1e-4 };
+    let allowed = relative * apart.scale.max(1e-3);
     if got.len() != want.len() {
         report.fail(case, &on, format!("{part} has {} values, expected {}", got.len(), want.len()));
     } else if apart.largest.is_nan() || apart.largest > allowed {
