@@ -1,6 +1,5 @@
 //! The course's networks, data sets, metrics and trainer.
 
-mod atomic;
 pub mod cifar2;
 pub mod data;
 mod error;

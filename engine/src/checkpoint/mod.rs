@@ -11,9 +11,11 @@
 //! u32 is written as I64, PyTorch's type for counts, labels and indices. Read are F32 and F64 as they
 //! are, F16 and BF16 as f32, and I64 and U32 as u32.
 
+mod atomic;
 mod load;
 mod save;
 
+pub use atomic::write_atomically;
 pub use load::load;
 pub use save::save;
 

@@ -1,8 +1,7 @@
-//! Writing a checkpoint so that a crash leaves either the old file or the new one.
+//! Writing a checkpoint.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorInfo};
@@ -10,6 +9,7 @@ use serde::Serialize;
 use voxgrad_kernels::DType;
 
 use super::METADATA;
+use super::atomic::replace;
 use crate::{Error, Result, Tensor};
 
 /// Writes `tensors` and `metadata` to `path` as safetensors.
@@ -35,34 +35,10 @@ pub fn save(
     let mut sorted: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     sorted.sort_by_key(|&(name, tensor)| (std::cmp::Reverse(dtype(tensor)), name));
 
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = new_file().tempfile_in(folder).map_err(Error::io(path))?;
-    let mut out = BufWriter::new(file.as_file_mut());
-    out.write_all(&header(&sorted, metadata)).map_err(Error::io(path))?;
-    for (_, tensor) in sorted {
-        write(&mut out, tensor)?.map_err(Error::io(path))?;
-    }
-    out.flush().map_err(Error::io(path))?;
-    drop(out);
-    file.as_file().sync_all().map_err(Error::io(path))?;
-    file.persist(path).map_err(|e| Error::io(path)(e.error))?;
-    // The new name is on disk once its folder is; not every system can open one.
-    if let Ok(folder) = File::open(folder) {
-        folder.sync_all().map_err(Error::io(path))?;
-    }
-    Ok(())
-}
-
-/// A temporary file that others may read once it has its name, as any file a program creates.
-fn new_file() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".checkpoint-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder
+    replace(path, |out| {
+        out.write_all(&header(&sorted, metadata)).map_err(Error::io(path))?;
+        sorted.iter().try_for_each(|(_, tensor)| write(out, tensor)?.map_err(Error::io(path)))
+    })
 }
 
 /// How the elements of `tensor` are stored.

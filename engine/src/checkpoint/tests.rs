@@ -48,6 +48,21 @@ fn what_was_saved_comes_back() {
 }
 
 #[test]
+fn a_file_is_replaced_whole_or_not_at_all() {
+    let folder = folder();
+    let path = folder.path().join("config.json");
+    write_atomically(&path, b"a longer first text").unwrap();
+    write_atomically(&path, b"second").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"second");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left behind");
+    let taken = folder.path().join("taken");
+    fs::create_dir(&taken).unwrap();
+    let message = write_atomically(&taken, b"x").unwrap_err().to_string();
+    assert!(message.starts_with(&taken.display().to_string()), "{message}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing temporary is left behind");
+}
+
+#[test]
 fn counts_are_stored_as_pytorch_wants_them() {
     let folder = folder();
     let path = folder.path().join("net.safetensors");

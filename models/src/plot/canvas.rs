@@ -9,8 +9,9 @@ use plotters::backend::BitMapBackend;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
 use plotters::style::{Color, FontStyle, IntoFont, RGBColor, TextStyle, WHITE, register_font};
+use voxgrad_engine::checkpoint;
 
-use crate::{Error, Result, atomic};
+use crate::{Error, Result};
 
 /// Text, axes.
 pub(super) const INK: RGBColor = RGBColor(40, 40, 40);
@@ -79,7 +80,7 @@ pub(super) fn save(
     PngEncoder::new(&mut png)
         .write_image(&pixels, width, height, image::ExtendedColorType::Rgb8)
         .map_err(|e| plot_error(&e))?;
-    atomic::write(path, &png)
+    Ok(checkpoint::write_atomically(path, &png)?)
 }
 
 /// Each pixel is the mean of the FINE x FINE pixels it covers.

@@ -5,8 +5,9 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use voxgrad_engine::checkpoint;
 
-use crate::{Error, Result, atomic};
+use crate::{Error, Result};
 
 /// One epoch's measurements: one line of `metrics.jsonl`. A number that is not finite is written
 /// as `null` and read back as NaN.
@@ -74,7 +75,7 @@ pub(super) fn read_and_cut(path: &Path, epochs: usize) -> Result<Vec<EpochMetric
         return Err(broken(format!("it has {there} lines, but {epochs} epochs are finished")).into());
     }
     if kept < text.len() {
-        atomic::write(path, &text.as_bytes()[..kept])?;
+        checkpoint::write_atomically(path, &text.as_bytes()[..kept])?;
     }
     Ok(history)
 }

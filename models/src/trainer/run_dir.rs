@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
+use voxgrad_engine::checkpoint;
 
-use crate::{Error, Result, atomic};
+use crate::{Error, Result};
 
 /// The settings of a run. They are ours if they have this key.
 const CONFIG: (&str, &str) = ("config.json", "lesson");
@@ -131,7 +132,7 @@ impl RunDir {
     /// Writes the settings to `config.json`: those of a run that goes on once nothing refuses it.
     pub fn write_config(&self, config: &impl Serialize) -> Result<()> {
         let path = self.file(CONFIG.0);
-        atomic::write(&path, to_json(&path, config)?.as_bytes())
+        Ok(checkpoint::write_atomically(&path, to_json(&path, config)?.as_bytes())?)
     }
 
     fn free_name(&self) -> Result<PathBuf> {
