@@ -62,6 +62,9 @@ impl From<voxgrad_kernels::Error> for Error {
 }
 
 fn list(paths: &[PathBuf]) -> String {
+    if paths.is_empty() {
+        return "it nowhere: no directory is known".to_string();
+    }
     let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     paths.join(", ")
 }

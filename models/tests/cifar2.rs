@@ -112,6 +112,10 @@ fn without_data_and_without_a_server_images_are_drawn() {
         let start = "30 training and 20 validation images drawn by voxgrad itself, not CIFAR-2's photographs: CIFAR-10 could not be fetched (";
         assert!(sentence.starts_with(start), "{sentence}");
         assert!(!sentence.contains('\n'), "{sentence}");
+        // A wrong `$VOXGRAD_DATA` is not silent.
+        let looked =
+            format!("), and CIFAR-2 not found; looked for {}", home.path().join("cifar-10").display());
+        assert!(sentence.contains(&looked), "{sentence}");
         assert_eq!(*set.train_images, *load(&places).unwrap().train_images);
     }
 }

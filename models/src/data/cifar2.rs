@@ -119,11 +119,11 @@ pub fn load_from(
     (train, val): (usize, usize),
     seed: u64,
 ) -> Result<Cifar2> {
-    match places.find("CIFAR-2", &[cifar::FOLDER, FOLDER], &cifar::FILES) {
+    let not_found = match places.find("CIFAR-2", &[cifar::FOLDER, FOLDER], &cifar::FILES) {
         Ok(folder) => return Cifar2::read(&folder),
         Err(error) if places.data.is_some() => return Err(error),
-        Err(_) => {}
-    }
+        Err(error) => error,
+    };
     let installed = match &places.cache {
         Some(cache) => archive.install(cache, downloader),
         None => Err(Error::Download {
@@ -133,6 +133,9 @@ pub fn load_from(
     };
     match installed {
         Ok(folder) => Cifar2::read(&folder),
-        Err(error) => Cifar2::drawn(train, val, seed, &format!("CIFAR-10 could not be fetched ({error})")),
+        Err(error) => {
+            let why = format!("CIFAR-10 could not be fetched ({error}), and {not_found}");
+            Cifar2::drawn(train, val, seed, &why)
+        }
     }
 }
