@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use voxgrad::models::cifar2::{self, Settings};
+use voxgrad::models::cifar2::{self, MODELS, Settings};
 use voxgrad::models::trainer::{Console, EXIT_INTERRUPTED, Outcome, stop_on_ctrl_c};
 use voxgrad::models::{Error, Result};
 
@@ -14,34 +14,39 @@ use voxgrad::models::{Error, Result};
 #[derive(Parser)]
 #[command(allow_negative_numbers = true)]
 struct Arguments {
-    /// The network: baseline
-    #[arg(long, default_value = "baseline")]
+    #[arg(long, help = format!("The network: {}", models()), default_value_t = Settings::default().model)]
     model: String,
     /// How often the network sees each training image
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = Settings::default().epochs)]
     epochs: usize,
     /// Images per step
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = Settings::default().batch_size)]
     batch_size: usize,
     /// The learning rate
-    #[arg(long, default_value_t = 0.01)]
+    #[arg(long, default_value_t = Settings::default().lr)]
     lr: f64,
     /// Where to compute: auto, cpu, cuda, cuda:N or wgpu
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value_t = Settings::default().device)]
     device: String,
     /// The directory that holds cifar-10-batches-bin/ or cifar2/ [default: $VOXGRAD_DATA, else the
     /// user's cache directory, else a download]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Initial values and the order of the images come from it
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = Settings::default().seed)]
     seed: u64,
     /// Where metrics, pictures and checkpoints go; an older run there is moved aside
-    #[arg(long, value_name = "DIR", default_value = "runs/birds_vs_airplanes")]
+    #[arg(long, value_name = "DIR", default_value_os_t = Settings::default().out)]
     out: PathBuf,
     /// Go on with the run in --out where it stopped
     #[arg(long)]
     resume: bool,
+}
+
+/// The names of all networks.
+fn models() -> String {
+    let names: Vec<&str> = MODELS.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
 }
 
 fn main() -> ExitCode {

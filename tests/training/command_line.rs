@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use voxgrad::models::cifar2::{MODELS, Settings};
+
 use crate::{metrics, write_cifar2};
 
 /// The example's program, built like this test.
@@ -57,6 +59,20 @@ fn wrong_arguments_end_with_code_2_and_say_what_is_allowed() {
         assert_eq!((code, said.trim()), (Some(2), format!("error: {wanted}").as_str()));
     }
     assert!(!base.path().join("out").exists());
+}
+
+#[test]
+fn the_help_names_the_networks_and_the_defaults() {
+    let Output { status, stdout, .. } = Command::new(program()).arg("--help").output().unwrap();
+    let said = String::from_utf8(stdout).unwrap();
+    assert!(status.success());
+    let Settings { epochs, batch_size, lr, out, .. } = Settings::default();
+    let numbers = [epochs.to_string(), batch_size.to_string(), lr.to_string(), out.display().to_string()];
+    for default in numbers {
+        assert!(said.contains(&format!("[default: {default}]")), "{default}: {said}");
+    }
+    let names: Vec<&str> = MODELS.iter().map(|(name, _)| *name).collect();
+    assert!(said.contains(&format!("The network: {}", names.join(", "))), "{said}");
 }
 
 #[test]
