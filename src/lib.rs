@@ -3,7 +3,8 @@
 //! A [`Tensor`] is an array on a [`Device`]. Ops on tensors that require gradients remember how
 //! they were made; [`Tensor::backward`] walks back and leaves the gradients at the leaves. On top
 //! stand the layers ([`nn`]), the optimizers ([`optim`]), the data loading ([`data`]), and the
-//! networks and training loops of the course ([`models`]). Names and meanings are PyTorch's.
+//! networks and training loops of *Deep Learning with PyTorch*, the book ([`models`]). Names and
+//! meanings are PyTorch's.
 //!
 //! A network is a struct of layers and a forward pass, and a training loop is the five lines of
 //! the book:

@@ -1,4 +1,5 @@
-//! The course's networks, data sets, metrics and trainer.
+//! The networks of *Deep Learning with PyTorch*, "the book" from here on, and the data sets, metrics
+//! and trainer for its lessons.
 
 pub mod cifar2;
 pub mod data;

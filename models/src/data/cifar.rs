@@ -37,9 +37,9 @@ pub const TRAIN: [&str; 5] =
     ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
 /// The test files.
 pub const TEST: [&str; 1] = ["test_batch.bin"];
-/// Mean of the training set per channel, pixels in 0..1, as the course rounds it.
+/// Mean of the training set per channel, pixels in 0..1, as the book rounds it.
 pub const MEAN: [f32; 3] = [0.4915, 0.4823, 0.4468];
-/// Standard deviation of the training set per channel, pixels in 0..1, as the course rounds it.
+/// Standard deviation of the training set per channel, pixels in 0..1, as the book rounds it.
 pub const STD: [f32; 3] = [0.2470, 0.2435, 0.2616];
 
 /// The images in `files` of `folder` whose label is one of `classes`, relabelled by its place

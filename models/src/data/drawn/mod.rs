@@ -3,7 +3,7 @@
 //!
 //! A class is told by its shape alone. Place, size, direction, colours and whether the sky or the
 //! silhouette is the lighter one are drawn from the same distributions for both classes, so no
-//! pixel says anything on its own: of 2,000 images a linear model gets about 55% right, the course's
+//! pixel says anything on its own: of 2,000 images a linear model gets about 55% right, the book's
 //! baseline network above 95%.
 
 mod outline;
