@@ -10,11 +10,12 @@ use voxgrad_kernels::device::cpu::bytes_in_use;
 /// The counters belong to the whole process: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Pages of memory that the process holds now.
+/// The memory that the process holds now.
 #[cfg(target_os = "linux")]
 fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    4096 * statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap()
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    1024 * resident.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
 }
 
 fn random(stream: u64, shape: &[usize]) -> Result<Tensor> {
