@@ -2,7 +2,8 @@
 # Runs every test. Needs Rust (https://rustup.rs) and a C compiler for linking; installs the latter
 # with apt-get when it is missing.
 #
-#   VOXGRAD_REQUIRE=cpu       devices whose absence is a failure, not a skip (comma-separated)
+#   VOXGRAD_REQUIRE=cpu       what must not be skipped, comma-separated: cpu, wgpu, cuda,
+#                             data (real data sets), conformance (more reference cases)
 #   VOXGRAD_DATA=DIR          real data sets; without it the tests use data they make
 #   VOXGRAD_CONFORMANCE=DIR   more folders of reference cases (colon-separated)
 set -euo pipefail

@@ -1,5 +1,8 @@
 //! CIFAR-2 as a user gets it: from a directory, from a server, or drawn.
 
+#[path = "../../tests/common/require.rs"]
+mod require;
+
 use std::path::{Path, PathBuf};
 
 use voxgrad_engine::data::Dataset;
@@ -126,7 +129,7 @@ fn the_real_data_set_has_its_known_numbers() {
     let places = Places { data: None, cache: None, ..Places::new(None) };
     let set = load(&places).unwrap();
     if let Source::Drawn(_) = set.source {
-        eprintln!("skipped: VOXGRAD_DATA names no directory with CIFAR-2");
+        require::skip("data", "VOXGRAD_DATA names no directory with CIFAR-2");
         return;
     }
     assert_eq!((set.train.len(), set.val.len()), (10_000, 2_000));

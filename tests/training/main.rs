@@ -3,6 +3,8 @@
 mod command_line;
 mod lesson;
 mod real_data;
+#[path = "../common/require.rs"]
+mod require;
 mod resume;
 
 use std::path::Path;

@@ -11,7 +11,7 @@ use crate::metrics;
 #[test]
 fn the_loss_falls_as_in_the_book() {
     let Some(data) = std::env::var_os("VOXGRAD_DATA") else {
-        eprintln!("skipped: VOXGRAD_DATA names no directory with CIFAR-2");
+        crate::require::skip("data", "VOXGRAD_DATA names no directory with CIFAR-2");
         return;
     };
     let base = tempfile::tempdir().unwrap();
