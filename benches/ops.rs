@@ -63,7 +63,7 @@ fn ladders(criterion: &mut Criterion) {
         let outputs = ladder.run(usize::MAX, &buffers).unwrap();
         let bytes: usize = buffers.iter().chain(&outputs).map(|x| x.len() * x.dtype().size()).sum();
         group.throughput(Throughput::ElementsAndBytes { elements: ladder.flops, bytes: bytes as u64 });
-        for (number, name) in ladder.rungs.iter().enumerate() {
+        for (number, name) in ladder.rungs_on(&device).iter().enumerate() {
             group.bench_function(BenchmarkId::new(*name, &ladder.what), |b| {
                 b.iter(|| {
                     let outputs = ladder.run(number, black_box(&buffers)).unwrap();

@@ -72,9 +72,39 @@ pub enum Error {
         /// Bytes held by live buffers when it failed.
         in_use: u64,
     },
+    /// A buffer that no kernel of the device could use, however much memory is free.
+    #[error("{asked} bytes in one buffer are more than {device} can bind, {most}")]
+    BufferTooLarge {
+        /// Where.
+        device: Device,
+        /// Bytes asked for.
+        asked: u64,
+        /// The most it can bind.
+        most: u64,
+    },
+    /// A kernel that cannot be compiled or launched.
+    #[error("kernel {kernel}: {message}")]
+    Kernel {
+        /// Its entry point.
+        kernel: String,
+        /// What the compiler or the driver said.
+        message: String,
+    },
+    /// A device that is gone: it crashed, hung, or was taken away. Nothing on it can be read.
+    #[error("device {device} was lost: {message}")]
+    DeviceLost {
+        /// Which one.
+        device: String,
+        /// What the driver said.
+        message: String,
+    },
 }
 
 /// An [`Error::Shape`], for the host functions that check sizes.
 pub(crate) fn shape_error<T>(op: &'static str, message: String) -> Result<T> {
     Err(Error::Shape { op, message })
+}
+
+pub(crate) fn no_kernel<T>() -> Result<T> {
+    Err(Error::Kernel { kernel: "?".into(), message: "not there yet".into() })
 }

@@ -1,39 +1,57 @@
 //! A flat typed buffer on one device.
 
 use crate::device::cpu::Buffer;
+use crate::device::wgpu::GpuBuffer;
 use crate::dtype::for_element;
+use crate::ops::elementwise;
 use crate::{DType, Device, Element, Error, Result};
 
 /// A flat, contiguous, typed buffer on one device. Shapes are the callers' business.
 #[derive(Debug)]
 pub struct Storage {
-    buffer: Buffer,
+    memory: Memory,
+    dtype: DType,
     len: usize,
+}
+
+/// Where the elements are.
+#[derive(Debug)]
+enum Memory {
+    Cpu(Buffer),
+    Wgpu(GpuBuffer),
 }
 
 impl Storage {
     /// A buffer of `len` elements whose contents are unspecified: for kernels that write them all.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], or [`Error::Shape`] for more elements than 32 bits can count.
+    /// [`Error::OutOfMemory`], [`Error::Shape`] for more elements than 32 bits can count, or
+    /// [`Error::DType`] for f64 on a device that has none.
     pub fn empty(device: &Device, dtype: DType, len: usize) -> Result<Storage> {
         if len > u32::MAX as usize {
             let message = format!("{len} elements are more than the {} a buffer holds", u32::MAX);
             return Err(Error::Shape { op: "allocate", message });
         }
-        let buffer = match device.clone() {
-            Device::Cpu => for_element!(dtype, T => T::wrap(T::pool().take(len)?)),
+        let memory = match device {
+            Device::Cpu => Memory::Cpu(for_element!(dtype, T => T::wrap(T::pool().take(len)?))),
+            Device::Cuda(gpu) => match *gpu {},
+            Device::Wgpu(_) if dtype == DType::F64 => {
+                let expected = "f32 or u32, all that a GPU has through wgpu".into();
+                return Err(Error::DType { op: "allocate", expected, got: dtype });
+            }
+            Device::Wgpu(gpu) => Memory::Wgpu(gpu.allocate(len * dtype.size())?),
         };
-        Ok(Storage { buffer, len })
+        Ok(Storage { memory, dtype, len })
     }
 
     /// A buffer of zeros.
     pub fn zeros(device: &Device, dtype: DType, len: usize) -> Result<Storage> {
         let mut storage = Storage::empty(device, dtype, len)?;
-        match device.clone() {
+        match device {
             Device::Cpu => {
                 for_element!(dtype, T => storage.as_mut_slice::<T>()?.fill(bytemuck::Zeroable::zeroed()))
             }
+            _ => elementwise::clear(&mut storage)?,
         }
         Ok(storage)
     }
@@ -41,8 +59,9 @@ impl Storage {
     /// Copies `data` from the host to a new buffer on `device`.
     pub fn from_slice<T: Element>(device: &Device, data: &[T]) -> Result<Storage> {
         let mut storage = Storage::empty(device, T::DTYPE, data.len())?;
-        match device.clone() {
-            Device::Cpu => storage.as_mut_slice::<T>()?.copy_from_slice(data),
+        match &storage.memory {
+            Memory::Cpu(_) => storage.as_mut_slice::<T>()?.copy_from_slice(data),
+            Memory::Wgpu(buffer) => buffer.device().upload(buffer, bytemuck::cast_slice(data))?,
         }
         Ok(storage)
     }
@@ -50,18 +69,29 @@ impl Storage {
     /// Copies the buffer to the host, after everything that writes it has finished.
     ///
     /// # Errors
-    /// [`Error::DType`] when the elements are not of type `T`.
+    /// [`Error::DType`] when the elements are not of type `T`; on a GPU also whatever went wrong
+    /// there since something was last read.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        match self.device() {
-            Device::Cpu => Ok(self.as_slice::<T>()?.to_vec()),
+        match &self.memory {
+            Memory::Cpu(_) => Ok(self.as_slice::<T>()?.to_vec()),
+            Memory::Wgpu(_) if self.dtype != T::DTYPE => Err(wrong_type::<T>(self.dtype)),
+            Memory::Wgpu(buffer) => {
+                let bytes = buffer.device().read(Some(buffer), self.len * self.dtype.size())?;
+                Ok(bytemuck::pod_collect_to_vec(&bytes))
+            }
         }
     }
 
     /// The same numbers in another buffer of the same device.
     pub fn copy(&self) -> Result<Storage> {
-        match self.device() {
-            Device::Cpu => {
-                for_element!(self.dtype(), T => Storage::from_slice(&self.device(), self.as_slice::<T>()?))
+        match &self.memory {
+            Memory::Cpu(_) => {
+                for_element!(self.dtype(), T => Storage::from_slice(&Device::Cpu, self.as_slice::<T>()?))
+            }
+            Memory::Wgpu(from) => {
+                let copy = Storage::empty(&self.device(), self.dtype, self.len)?;
+                from.device().copy(from, copy.gpu()?, self.len * self.dtype.size())?;
+                Ok(copy)
             }
         }
     }
@@ -73,16 +103,15 @@ impl Storage {
 
     /// Where it lives.
     pub fn device(&self) -> Device {
-        Device::Cpu
+        match &self.memory {
+            Memory::Cpu(_) => Device::Cpu,
+            Memory::Wgpu(buffer) => Device::Wgpu(buffer.device().clone()),
+        }
     }
 
     /// The type of its elements.
     pub fn dtype(&self) -> DType {
-        match self.buffer {
-            Buffer::F32(_) => DType::F32,
-            Buffer::F64(_) => DType::F64,
-            Buffer::U32(_) => DType::U32,
-        }
+        self.dtype
     }
 
     /// The number of its elements.
@@ -97,13 +126,28 @@ impl Storage {
 
     /// The elements, of a buffer in the processor's memory.
     pub(crate) fn as_slice<T: Element>(&self) -> Result<&[T]> {
-        T::unwrap(&self.buffer).map(|data| &**data).ok_or_else(|| wrong_type::<T>(self.dtype()))
+        match &self.memory {
+            Memory::Cpu(buffer) => T::unwrap(buffer).map(|data| &**data),
+            Memory::Wgpu(_) => None,
+        }
+        .ok_or_else(|| wrong_type::<T>(self.dtype))
     }
 
     /// The elements to write, of a buffer in the processor's memory.
     pub(crate) fn as_mut_slice<T: Element>(&mut self) -> Result<&mut [T]> {
-        let dtype = self.dtype();
-        T::unwrap_mut(&mut self.buffer).map(|data| &mut **data).ok_or_else(|| wrong_type::<T>(dtype))
+        match &mut self.memory {
+            Memory::Cpu(buffer) => T::unwrap_mut(buffer).map(|data| &mut **data),
+            Memory::Wgpu(_) => None,
+        }
+        .ok_or_else(|| wrong_type::<T>(self.dtype))
+    }
+
+    /// The buffer of a device behind wgpu.
+    pub(crate) fn gpu(&self) -> Result<&GpuBuffer> {
+        match &self.memory {
+            Memory::Wgpu(buffer) => Ok(buffer),
+            Memory::Cpu(_) => Err(Error::Value { op: "launch", message: "a buffer lies on the CPU".into() }),
+        }
     }
 }
 

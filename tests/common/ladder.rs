@@ -14,8 +14,8 @@ pub struct Ladder {
     pub kernel: &'static str,
     /// The sizes.
     pub what: String,
-    /// The names of the rungs, the plain one first.
-    pub rungs: &'static [&'static str],
+    /// The names of the rungs on the CPU and on a GPU, the plain one first.
+    rungs: [&'static [&'static str]; 2],
     inputs: Vec<Input>,
     /// What is done to the inputs once, before any run.
     prepare: Prepare,
@@ -28,7 +28,7 @@ impl Ladder {
     pub fn new(
         kernel: &'static str,
         what: impl Into<String>,
-        rungs: &'static [&'static str],
+        rungs: [&'static [&'static str]; 2],
         inputs: impl Into<Vec<Input>>,
         flops: u64,
         run: impl Fn(usize, &[Storage]) -> Result<Vec<Storage>> + Send + Sync + 'static,
@@ -43,6 +43,11 @@ impl Ladder {
         prepare: impl Fn(Vec<Storage>) -> Result<Vec<Storage>> + Send + Sync + 'static,
     ) -> Ladder {
         Ladder { prepare: Box::new(prepare), ..self }
+    }
+
+    /// The names of the rungs on `device`, the plain one first.
+    pub fn rungs_on(&self, device: &Device) -> &'static [&'static str] {
+        self.rungs[usize::from(*device != Device::Cpu)]
     }
 
     pub fn name(&self) -> String {

@@ -2,20 +2,26 @@
 
 pub mod cpu;
 pub mod cuda;
+pub mod fault;
+pub mod kernel;
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
+#[cfg(not(feature = "wgpu"))]
+#[path = "wgpu_off.rs"]
 pub mod wgpu;
 
 use std::fmt;
 
 pub use cuda::CudaDevice;
-pub use wgpu::WgpuDevice;
+pub use kernel::{Grid, Kernel, Source};
+pub use wgpu::{Adapter, WgpuDevice};
 
-use crate::{Error, Result};
+use crate::{Error, Result, Storage};
 
 /// A cheap handle to one device.
 ///
-/// `CudaDevice` and `WgpuDevice` have no values until their backends exist, so the compiler knows
-/// that a `match` on a device needs only the CPU arm. The day a backend arrives, it names every op
-/// that still lacks a kernel.
+/// `CudaDevice` has no values until its backend exists, so the compiler knows that a `match` on a
+/// device does not need its arm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Device {
     /// This machine's processor.
@@ -40,51 +46,103 @@ impl Device {
         CudaDevice::open(ordinal).map(Device::Cuda)
     }
 
-    /// The first hardware GPU that Vulkan, Metal or DX12 reaches.
+    /// The first hardware GPU that Vulkan, Metal or DX12 reaches, or the adapter that
+    /// `VOXGRAD_WGPU_ADAPTER` names (see [`Device::wgpu_named`]).
     ///
     /// # Errors
     /// [`Error::DeviceUnavailable`] says what is missing.
     pub fn wgpu() -> Result<Device> {
-        WgpuDevice::open().map(Device::Wgpu)
+        WgpuDevice::open(None).map(Device::Wgpu)
     }
 
-    /// The fastest device there is: CUDA, then a GPU through wgpu, then the processor.
+    /// The adapter whose name contains `name`, whatever the case of its letters, or whose number in
+    /// [`Device::wgpu_adapters`] it is. This way a software adapter can be had too.
+    ///
+    /// # Errors
+    /// [`Error::DeviceUnavailable`] lists the adapters there are.
+    pub fn wgpu_named(name: &str) -> Result<Device> {
+        WgpuDevice::open(Some(name)).map(Device::Wgpu)
+    }
+
+    /// All adapters that Vulkan, Metal or DX12 show, those in software included.
+    pub fn wgpu_adapters() -> Vec<Adapter> {
+        wgpu::adapters()
+    }
+
+    /// The fastest device there is: CUDA, then a GPU through wgpu, then the processor. A software
+    /// adapter is taken only if `VOXGRAD_WGPU_ADAPTER` names it.
     pub fn best() -> Device {
         Device::cuda(0).or_else(|_| Device::wgpu()).unwrap_or(Device::Cpu)
     }
 
-    /// The device a command line names: `auto`, `cpu`, `cuda`, `cuda:1` or `wgpu`.
+    /// The device a command line names: `auto`, `cpu`, `cuda`, `cuda:1`, `wgpu`, or `wgpu:NAME` as in
+    /// [`Device::wgpu_named`].
     ///
     /// # Errors
     /// [`Error::DeviceUnavailable`] for a name that is none of these, or a device that isn't there.
     pub fn by_name(name: &str) -> Result<Device> {
         match name {
-            "auto" => Ok(Device::best()),
-            "cpu" => Ok(Device::Cpu),
-            "cuda" => Device::cuda(0),
-            "wgpu" => Device::wgpu(),
-            _ => match name.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
-                Some(ordinal) => Device::cuda(ordinal),
-                None => Err(Error::DeviceUnavailable {
-                    name: name.into(),
-                    reason: "there is no device of that name; use auto, cpu, cuda, cuda:N or wgpu".into(),
-                }),
-            },
+            "auto" => return Ok(Device::best()),
+            "cpu" => return Ok(Device::Cpu),
+            "cuda" => return Device::cuda(0),
+            "wgpu" => return Device::wgpu(),
+            _ => {}
+        }
+        if let Some(adapter) = name.strip_prefix("wgpu:") {
+            return Device::wgpu_named(adapter);
+        }
+        match name.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
+            Some(ordinal) => Device::cuda(ordinal),
+            None => Err(Error::DeviceUnavailable {
+                name: name.into(),
+                reason: "there is no device of that name; use auto, cpu, cuda, cuda:N, wgpu or wgpu:NAME"
+                    .into(),
+            }),
         }
     }
 
     /// Waits until everything launched on this device has finished. The CPU never lags behind.
+    ///
+    /// # Errors
+    /// What went wrong on the device since the last wait: a lost device, a label that is no class.
     pub fn synchronize(&self) -> Result<()> {
-        match self.clone() {
+        match self {
             Device::Cpu => Ok(()),
+            Device::Cuda(gpu) => match *gpu {},
+            Device::Wgpu(gpu) => gpu.synchronize(),
+        }
+    }
+
+    /// Launches a GPU kernel: `params` is what it is told, `inputs` and then `outputs` are its
+    /// buffers in the order of their bindings. Returns before the kernel has run.
+    ///
+    /// # Errors
+    /// When the kernel cannot be compiled or its buffers are too large for the device.
+    ///
+    /// # Panics
+    /// On the CPU, whose kernels are functions.
+    pub(crate) fn launch<P: bytemuck::Pod + fmt::Debug>(
+        &self,
+        kernel: &'static Kernel,
+        grid: Grid,
+        params: &P,
+        inputs: &[&Storage],
+        outputs: &mut [&mut Storage],
+    ) -> Result<()> {
+        match self {
+            Device::Cpu => unreachable!("{} is not a CPU kernel", kernel.entry),
+            Device::Cuda(gpu) => match *gpu {},
+            Device::Wgpu(gpu) => gpu.launch(kernel, grid, params, inputs, outputs),
         }
     }
 }
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.clone() {
+        match self {
             Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(gpu) => match *gpu {},
+            Device::Wgpu(gpu) => gpu.fmt(f),
         }
     }
 }

@@ -68,7 +68,14 @@ pub fn ladders() -> Vec<Ladder> {
         let (var, weight) = (between(0.5, 2.0, channel), between(0.5, 1.5, channel));
         let mut push = |name, inputs: Vec<Input>, flops, run: fn(usize, &BatchNorm, &[_]) -> _| {
             let run = move |rung, t: &[_]| run(rung, &p, t);
-            ladders.push(Ladder::new(name, format!("{x:?}"), kernel::RUNGS, inputs, flops * numel, run));
+            ladders.push(Ladder::new(
+                name,
+                format!("{x:?}"),
+                [kernel::RUNGS, kernel::GPU_RUNGS],
+                inputs,
+                flops * numel,
+                run,
+            ));
         };
         push("batch_norm_statistics", vec![values.clone()], 4, |rung, p, t| {
             let (mean, var) = kernel::statistics_rung(rung, p, &t[0])?;

@@ -112,7 +112,14 @@ fn kernels<const N: usize>(
         let dy = uniform(&p.output_shape::<N>());
         let mut push = |name, inputs: Vec<Input>, run: fn(usize, &Sizes, &[_]) -> _| {
             let run = move |rung, t: &[_]| Ok(vec![run(rung, &p, t)?]);
-            ladders.push(Ladder::new(name, conv.what, kernel::RUNGS, inputs, p.flops(), run));
+            ladders.push(Ladder::new(
+                name,
+                conv.what,
+                [kernel::RUNGS, kernel::GPU_RUNGS],
+                inputs,
+                p.flops(),
+                run,
+            ));
         };
         push(forward, vec![x.clone(), w.clone(), bias], |rung, p, t| {
             kernel::forward_rung(rung, p, &t[0], &t[1], Some(&t[2]))

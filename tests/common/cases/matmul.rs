@@ -85,9 +85,14 @@ pub fn ladders() -> Vec<Ladder> {
             let inputs = [uniform(&[batch, m, k]), uniform(&[batch, k, n]), uniform(&[n])];
             let what = format!("{form}, {batch} x [{m}, {k}] [{k}, {n}]");
             let flops = 2 * (batch * m * n * k) as u64;
-            ladders.push(Ladder::new("matmul", what, kernel::RUNGS, inputs, flops, move |rung, t| {
-                Ok(vec![kernel::forward_rung(rung, &p, &t[0], &t[1], Some(&t[2]))?])
-            }));
+            ladders.push(Ladder::new(
+                "matmul",
+                what,
+                [kernel::RUNGS, kernel::GPU_RUNGS],
+                inputs,
+                flops,
+                move |rung, t| Ok(vec![kernel::forward_rung(rung, &p, &t[0], &t[1], Some(&t[2]))?]),
+            ));
         }
     }
     ladders

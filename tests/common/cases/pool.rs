@@ -120,7 +120,9 @@ impl<const N: usize> Pool<N> {
         let mut push = |ladder: Ladder| ladders.push(ladder);
         let named = |kernel, inputs: &[_], run: fn(usize, &Sizes, &[_]) -> _| {
             let what = format!("{N}d, {}", self.what);
-            Ladder::new(kernel, what, kernel::RUNGS, inputs, flops, move |rung, t| run(rung, &p, t))
+            Ladder::new(kernel, what, [kernel::RUNGS, kernel::GPU_RUNGS], inputs, flops, move |rung, t| {
+                run(rung, &p, t)
+            })
         };
         push(named("max_pool", &[distinct(0, &self.x)], |rung, p, t| {
             let (y, argmax) = kernel::max_forward_rung(rung, p, &t[0])?;

@@ -23,6 +23,8 @@ use crate::{Device, Result, Storage};
 
 /// The kernels from the plain one up: a channel at a time, and threads sharing the planes.
 pub const RUNGS: &[&str] = &["plain", "planes"];
+/// The kernels on a GPU.
+pub const GPU_RUNGS: &[&str] = &["plain"];
 
 /// The tensor as `[samples, channels, inner]`.
 #[repr(C)]
@@ -98,6 +100,7 @@ pub fn statistics_rung(rung: usize, p: &BatchNorm, x: &Storage) -> Result<(Stora
     let mut mean = Storage::empty(&x.device(), x.dtype(), p.channels as usize)?;
     let mut var = Storage::empty(&x.device(), x.dtype(), p.channels as usize)?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("batch_norm", x.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::statistics::<T>,
@@ -119,6 +122,7 @@ pub fn forward_rung(rung: usize, p: &BatchNorm, channels: &Channels, x: &Storage
     p.check("batch_norm", &[x], &channels.all())?;
     let mut y = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("batch_norm", x.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::forward::<T>,
@@ -156,6 +160,7 @@ pub fn backward_rung(
     let mut dbias = Storage::empty(&device, dtype, p.channels as usize)?;
     let mut dx = if dx_wanted { Some(Storage::empty(&device, dtype, x.len())?) } else { None };
     match device {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("batch_norm_backward", dtype, T => {
             let (sums, input) = match rung {
                 0 => (cpu::sums::<T> as cpu::Sums<T>, cpu::backward::<T> as cpu::Backward<T>),
@@ -181,6 +186,7 @@ pub fn update_running(running: &mut Storage, batch: &Storage, momentum: f64, fac
         return shape_error("batch_norm", message);
     }
     match running.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("batch_norm", running.dtype(), T => {
             cpu::update_running::<T>(running.as_mut_slice()?, batch.as_slice()?, momentum, factor)
         }),

@@ -21,6 +21,8 @@ use crate::{Device, Error, Result, Storage};
 
 /// The kernels on the CPU: the formula, then whole shifted planes through matmul's register tile.
 pub const RUNGS: &[&str] = &["plain", "tiled"];
+/// The kernels on a GPU.
+pub const GPU_RUNGS: &[&str] = &["plain"];
 
 /// Sizes and options of one convolution; the last three numbers of each array are depth, height,
 /// width.
@@ -197,6 +199,7 @@ pub fn forward_rung(
     p.check("conv", &buffers)?;
     let mut y = Storage::empty(&x.device(), x.dtype(), p.y_len())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("conv", x.dtype(), T => {
             let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
             let run = if rung == 0 { cpu::forward } else { cpu_tiled::forward };
@@ -216,6 +219,7 @@ pub fn backward_input_rung(rung: usize, p: &Conv, dy: &Storage, w: &Storage) -> 
     p.check("conv_backward_input", &[("gradient", dy, p.y_len()), ("weight", w, p.w_len())])?;
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.x_len())?;
     match dy.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("conv_backward_input", dy.dtype(), T => {
             let run = if rung == 0 { cpu::backward_input } else { cpu_tiled::backward_input };
             run(p, dy.as_slice::<T>()?, w.as_slice()?, dx.as_mut_slice()?)
@@ -234,6 +238,7 @@ pub fn backward_weight_rung(rung: usize, p: &Conv, dy: &Storage, x: &Storage) ->
     p.check("conv_backward_weight", &[("gradient", dy, p.y_len()), ("input", x, p.x_len())])?;
     let mut dw = Storage::empty(&dy.device(), dy.dtype(), p.w_len())?;
     match dy.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("conv_backward_weight", dy.dtype(), T => {
             let run = if rung == 0 { cpu::backward_weight } else { cpu_tiled::backward_weight };
             run(p, dy.as_slice::<T>()?, x.as_slice()?, dw.as_mut_slice()?)

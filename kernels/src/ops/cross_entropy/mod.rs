@@ -104,6 +104,7 @@ pub fn forward(p: &CrossEntropy, reduction: Reduction, x: &Storage, target: &Tar
     p.check(x, target)?;
     let mut losses = Storage::empty(&x.device(), x.dtype(), p.rows())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(p.op(), x.dtype(), T => {
             let rows = cpu::Rows::<T>::new(p, x, target)?;
             rows.check_labels()?;
@@ -139,6 +140,7 @@ pub fn backward(
     }
     let mut dx = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(p.op(), x.dtype(), T => {
             let total = match total_weight {
                 Some(total) => total.as_slice::<T>()?.first().copied(),

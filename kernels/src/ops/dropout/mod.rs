@@ -62,6 +62,7 @@ pub fn forward_rung(rung: usize, params: &Dropout, p: f64, x: &Storage) -> Resul
     }
     let mut y = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("dropout", x.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::forward::<T>,

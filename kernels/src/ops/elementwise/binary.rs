@@ -171,6 +171,7 @@ pub fn binary(op: Binary, a: (&Storage, &[usize]), b: (&Storage, &[usize])) -> R
     let (a, b) = (a.0, b.0);
     let mut y = Storage::empty(&a.device(), a.dtype(), p.n as usize)?;
     match a.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(op.name(), a.dtype(), T => {
             let each = Forward::<T> { p: &p, a: a.as_slice()?, b: b.as_slice()?, y: y.as_mut_slice()? };
             table::<T, _>(op, each)
@@ -196,6 +197,7 @@ pub fn binary_backward(
     }
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), dy.len())?;
     match dy.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(op.name(), dy.dtype(), T => {
             let (a, b, dy, dx) = (a.as_slice()?, b.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?);
             table::<T, _>(op, Backward::<T> { p: &p, side, a, b, dy, dx })

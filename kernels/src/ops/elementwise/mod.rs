@@ -9,17 +9,49 @@ mod unary;
 pub use binary::{Binary, Broadcast, Side, binary, binary_backward};
 pub use unary::{Saved, UNARY_RUNGS, Unary, unary, unary_backward, unary_backward_rung, unary_rung};
 
+use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
-use crate::{Device, Float, Result, Storage};
+use crate::{DType, Device, Float, Result, Storage};
+
+pub(crate) static SOURCE: Source = Source { name: "elementwise", wgsl: include_str!("elementwise.wgsl") };
+static FILL: Kernel = Kernel::new(&SOURCE, "fill");
+static ADD_ASSIGN: Kernel = Kernel::new(&SOURCE, "add_assign");
+
+/// What the GPU's `fill` is told.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Fill {
+    n: u32,
+    bits: u32,
+}
+
+/// What the GPU's `add_assign` is told.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct AddAssign {
+    n: u32,
+}
 
 /// Writes `value` to every element.
 pub fn fill(x: &mut Storage, value: f64) -> Result<()> {
     match x.device() {
         Device::Cpu => for_float!("fill", x.dtype(), T => x.as_mut_slice::<T>()?.fill(T::of(value))),
+        _ if x.dtype() != DType::F32 => return crate::dtype::not_a_float("fill", x.dtype()),
+        gpu => fill_words(&gpu, x, (value as f32).to_bits())?,
     }
     Ok(())
+}
+
+/// Zeros in a buffer on a GPU, whatever the type of its elements: all have zeros of zero bits.
+pub(crate) fn clear(x: &mut Storage) -> Result<()> {
+    fill_words(&x.device(), x, 0)
+}
+
+fn fill_words(gpu: &Device, x: &mut Storage, bits: u32) -> Result<()> {
+    let p = Fill { n: x.len() as u32, bits };
+    gpu.launch(&FILL, Grid::threads(x.len()), &p, &[], &mut [x])
 }
 
 /// `x += y`, of equal sizes: how gradients accumulate.
@@ -32,6 +64,10 @@ pub fn add_assign(x: &mut Storage, y: &Storage) -> Result<()> {
         Device::Cpu => for_float!("add_assign", x.dtype(), T => {
             cpu::add_assign::<T>(x.as_mut_slice()?, y.as_slice()?)
         }),
+        gpu => {
+            let p = AddAssign { n: x.len() as u32 };
+            gpu.launch(&ADD_ASSIGN, Grid::threads(x.len()), &p, &[y], &mut [x])?
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::cpu;
 use super::math::{Fast, Math, Std};
+use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
@@ -196,6 +197,27 @@ impl<T: Float, const WIDE: bool> Use<T> for Backward<'_, T, WIDE> {
     }
 }
 
+pub(crate) static SOURCE: Source =
+    Source { name: "unary", wgsl: concat!(include_str!("math.wgsl"), include_str!("unary.wgsl")) };
+static FORWARD: Kernel = Kernel::new(&SOURCE, "unary_forward");
+static BACKWARD: Kernel = Kernel::new(&SOURCE, "unary_backward");
+
+/// What the GPU kernels are told.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct UnaryCall {
+    function: u32,
+    n: u32,
+    a: f32,
+    b: f32,
+}
+
+impl UnaryCall {
+    fn new(f: Unary, [a, b]: [f64; 2], x: &Storage) -> UnaryCall {
+        UnaryCall { function: f as u32, n: x.len() as u32, a: a as f32, b: b as f32 }
+    }
+}
+
 /// Rung 0 calls the standard library's functions; rung 1 computes exp, tanh and their kin in f32
 /// with the vectorised formulas of `math.rs`; rung 2 does so in registers twice as wide, where the
 /// processor has them. In f64 all call the standard library.
@@ -221,6 +243,10 @@ pub fn unary_rung(rung: usize, f: Unary, [a, b]: [f64; 2], x: &Storage) -> Resul
                 _ => table::<T, Fast, _>(f, a, b, Forward::<T, false> { x, y }),
             }
         }),
+        gpu => {
+            let p = UnaryCall::new(f, [a, b], x);
+            gpu.launch(&FORWARD, Grid::threads(x.len()), &p, &[x], &mut [&mut y])?
+        }
     }
     Ok(y)
 }
@@ -258,6 +284,10 @@ pub fn unary_backward_rung(
                 _ => table::<T, Fast, _>(f, a, b, Backward::<T, false> { saved, dy, dx }),
             }
         }),
+        gpu => {
+            let p = UnaryCall::new(f, [a, b], dy);
+            gpu.launch(&BACKWARD, Grid::threads(dy.len()), &p, &[saved, dy], &mut [&mut dx])?
+        }
     }
     Ok(dx)
 }

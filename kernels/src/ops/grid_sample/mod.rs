@@ -81,6 +81,7 @@ pub fn forward(p: &GridSample, x: &Storage, grid: &Storage) -> Result<Storage> {
     let len = p.samples as usize * p.channels as usize * p.out_plane();
     let mut y = Storage::empty(&x.device(), x.dtype(), len)?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("grid_sample", x.dtype(), T => {
             cpu::forward::<T>(p, x.as_slice()?, grid.as_slice()?, y.as_mut_slice()?)
         }),
@@ -93,6 +94,7 @@ pub fn backward_input(p: &GridSample, x: &Storage, grid: &Storage, dy: &Storage)
     p.check("grid_sample_backward", x, grid, Some(dy))?;
     let mut dx = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("grid_sample_backward", x.dtype(), T => {
             cpu::backward_input::<T>(p, grid.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?)
         }),
@@ -105,6 +107,7 @@ pub fn backward_grid(p: &GridSample, x: &Storage, grid: &Storage, dy: &Storage) 
     p.check("grid_sample_backward", x, grid, Some(dy))?;
     let mut dgrid = Storage::empty(&x.device(), x.dtype(), grid.len())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("grid_sample_backward", x.dtype(), T => {
             cpu::backward_grid::<T>(p, x.as_slice()?, grid.as_slice()?, dy.as_slice()?, dgrid.as_mut_slice()?)
         }),
@@ -146,6 +149,7 @@ pub fn affine_forward(p: &AffineGrid, theta: &Storage) -> Result<Storage> {
     p.check(theta, 12)?;
     let mut grid = Storage::empty(&theta.device(), theta.dtype(), p.samples as usize * p.points() * 3)?;
     match theta.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("affine_grid", theta.dtype(), T => {
             cpu::affine_forward::<T>(p, theta.as_slice()?, grid.as_mut_slice()?)
         }),
@@ -158,6 +162,7 @@ pub fn affine_backward(p: &AffineGrid, dgrid: &Storage) -> Result<Storage> {
     p.check(dgrid, p.points() * 3)?;
     let mut dtheta = Storage::empty(&dgrid.device(), dgrid.dtype(), p.samples as usize * 12)?;
     match dgrid.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("affine_grid_backward", dgrid.dtype(), T => {
             cpu::affine_backward::<T>(p, dgrid.as_slice()?, dtheta.as_mut_slice()?)
         }),

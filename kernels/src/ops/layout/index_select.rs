@@ -55,6 +55,7 @@ pub fn index_select(p: &IndexSelect, x: &Storage, index: &Storage) -> Result<Sto
     let mut y =
         Storage::empty(&x.device(), x.dtype(), p.outer as usize * p.count as usize * p.inner as usize)?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => {
             let index = index.as_slice::<u32>()?;
             check_range(p, index)?;
@@ -72,6 +73,7 @@ pub fn index_select_backward(p: &IndexSelect, dy: &Storage, index: &Storage) -> 
     let mut dx =
         Storage::empty(&dy.device(), dy.dtype(), p.outer as usize * p.dim as usize * p.inner as usize)?;
     match dy.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => {
             let index = index.as_slice::<u32>()?;
             check_range(p, index)?;

@@ -70,6 +70,7 @@ pub fn read_strided(x: &Storage, offset: usize, shape: &[usize], strides: &[usiz
     let p = Strided::new("read_strided", x.len(), offset, shape, strides)?;
     let mut y = Storage::empty(&x.device(), x.dtype(), p.n as usize)?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_element!(x.dtype(), T => cpu::read::<T>(&p, x.as_slice()?, y.as_mut_slice()?)),
     }
     Ok(y)
@@ -91,6 +92,7 @@ pub fn write_strided(
     same_device_and_dtype("write_strided", &[y, x])?;
     check_size("write_strided", x, shape)?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_element!(x.dtype(), T => cpu::write::<T>(&p, x.as_slice()?, y.as_mut_slice()?)),
     }
     Ok(())

@@ -106,6 +106,7 @@ pub fn forward(kind: Kind, reduction: Reduction, inputs: &Inputs) -> Result<Stor
     let x = inputs.x;
     let mut losses = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(kind.op(), x.dtype(), T => {
             let slices = cpu::Slices::<T>::new(inputs)?;
             if kind == Kind::Bce {
@@ -149,6 +150,7 @@ pub fn backward(
     same_device_and_dtype(kind.op(), &[x, dloss])?;
     let mut dx = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(kind.op(), x.dtype(), T => {
             let slices = cpu::Slices::<T>::new(inputs)?;
             cpu::backward(kind, reduction, side, &slices, dloss.as_slice()?, dx.as_mut_slice()?)

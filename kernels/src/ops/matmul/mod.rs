@@ -18,6 +18,8 @@ use crate::{Device, Result, Storage};
 
 /// The kernels on the CPU: the formula, then packed panels through a register tile.
 pub const RUNGS: &[&str] = &["plain", "tiled"];
+/// The kernels on a GPU.
+pub const GPU_RUNGS: &[&str] = &["plain"];
 
 /// The sizes of one batch of multiplications: `[m, k] x [k, n] -> [m, n]`.
 #[repr(C)]
@@ -83,6 +85,7 @@ pub fn forward_rung(
     same_device_and_dtype("matmul", &[&[a, b], bias.as_slice()].concat())?;
     let mut c = Storage::empty(&a.device(), a.dtype(), batch * m * n)?;
     match a.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("matmul", a.dtype(), T => {
             let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
             let run = if rung == 0 { cpu::plain } else { cpu::tiled };

@@ -118,6 +118,7 @@ pub struct Adagrad {
 pub fn sgd(p: &Sgd, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Result<()> {
     check("sgd", w, g, state, (p.momentum != 0.0) as usize)?;
     match w.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("sgd", w.dtype(), T => {
             cpu::sgd::<T>(p, w.as_mut_slice()?, g.as_slice()?, slices(state)?)
         }),
@@ -129,6 +130,7 @@ pub fn sgd(p: &Sgd, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Resu
 pub fn adam(p: &Adam, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Result<()> {
     check("adam", w, g, state, 2 + p.amsgrad as usize)?;
     match w.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("adam", w.dtype(), T => {
             cpu::adam::<T>(p, w.as_mut_slice()?, g.as_slice()?, slices(state)?)
         }),
@@ -140,6 +142,7 @@ pub fn adam(p: &Adam, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Re
 pub fn rmsprop(p: &RmsProp, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Result<()> {
     check("rmsprop", w, g, state, 1 + p.centered as usize + (p.momentum != 0.0) as usize)?;
     match w.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("rmsprop", w.dtype(), T => {
             cpu::rmsprop::<T>(p, w.as_mut_slice()?, g.as_slice()?, slices(state)?)
         }),
@@ -151,6 +154,7 @@ pub fn rmsprop(p: &RmsProp, w: &mut Storage, g: &Storage, state: &mut [Storage])
 pub fn adagrad(p: &Adagrad, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Result<()> {
     check("adagrad", w, g, state, 1)?;
     match w.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("adagrad", w.dtype(), T => {
             cpu::adagrad::<T>(p, w.as_mut_slice()?, g.as_slice()?, slices(state)?)
         }),

@@ -24,6 +24,8 @@ use crate::{DType, Device, Result, Storage};
 
 /// The kernels from the plain one up: one output at a time, and whole rows of outputs.
 pub const RUNGS: &[&str] = &["plain", "rows"];
+/// The kernels on a GPU.
+pub const GPU_RUNGS: &[&str] = &["plain"];
 
 /// What `argmax` holds for a window that lies in the margin altogether.
 pub(crate) const NOWHERE: u32 = u32::MAX;
@@ -179,6 +181,7 @@ pub fn max_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<(Storage, 
     let mut y = Storage::empty(&x.device(), x.dtype(), p.out_len())?;
     let mut argmax = Storage::empty(&x.device(), DType::U32, p.out_len())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("max_pool", x.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::max_forward::<T>,
@@ -202,6 +205,7 @@ pub fn max_backward_rung(rung: usize, p: &Pool, argmax: &Storage, dy: &Storage) 
     check("max_pool_backward", "gradient", dy, p.out_len())?;
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.in_len())?;
     match dy.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("max_pool_backward", dy.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::max_backward::<T>,
@@ -223,6 +227,7 @@ pub fn avg_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<Storage> {
     check("avg_pool", "input", x, p.in_len())?;
     let mut y = Storage::empty(&x.device(), x.dtype(), p.out_len())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("avg_pool", x.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::avg_forward::<T>,
@@ -244,6 +249,7 @@ pub fn avg_backward_rung(rung: usize, p: &Pool, dy: &Storage) -> Result<Storage>
     check("avg_pool_backward", "gradient", dy, p.out_len())?;
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.in_len())?;
     match dy.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("avg_pool_backward", dy.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::avg_backward::<T>,

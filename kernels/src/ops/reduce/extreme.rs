@@ -40,6 +40,7 @@ pub fn extreme(which: Extreme, p: &Reduce, x: &Storage) -> Result<(Storage, Stor
     let mut y = Storage::empty(&x.device(), x.dtype(), p.outputs())?;
     let mut index = Storage::empty(&x.device(), DType::U32, p.outputs())?;
     match x.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(op, x.dtype(), T => {
             cpu::extreme::<T>(which, p, x.as_slice()?, y.as_mut_slice()?, index.as_mut_slice()?)
         }),
@@ -59,6 +60,7 @@ pub fn extreme_backward(p: &Reduce, index: &Storage, dy: &Storage) -> Result<Sto
     }
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.outputs() * p.dim as usize)?;
     match dy.device() {
+        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(op, dy.dtype(), T => {
             let index = index.as_slice::<u32>()?;
             if let Some(&d) = index.iter().find(|&&d| d >= p.dim) {
