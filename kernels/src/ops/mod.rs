@@ -17,4 +17,10 @@ pub mod matmul;
 pub mod optimizer;
 pub mod pool;
 pub mod reduce;
+#[cfg(test)]
+mod shaders;
 pub mod softmax;
+
+/// The text of all GPU kernels.
+#[cfg(test)]
+static SOURCES: &[&crate::device::Source] = &[&elementwise::SOURCE, &elementwise::UNARY_SOURCE];

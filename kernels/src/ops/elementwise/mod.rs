@@ -7,6 +7,8 @@ pub(crate) mod math;
 mod unary;
 
 pub use binary::{Binary, Broadcast, Side, binary, binary_backward};
+#[cfg(test)]
+pub(crate) use unary::SOURCE as UNARY_SOURCE;
 pub use unary::{Saved, UNARY_RUNGS, Unary, unary, unary_backward, unary_backward_rung, unary_rung};
 
 use crate::device::{Grid, Kernel, Source};
