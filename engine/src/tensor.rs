@@ -222,6 +222,16 @@ impl Tensor {
             _ => shape_error("item", format!("{} is not a single element", self.shape())),
         }
     }
+
+    /// The elements of several tensors on one device, one after the other. On a GPU this waits once,
+    /// where a call of [`Tensor::to_vec`] for each would wait every time.
+    ///
+    /// # Errors
+    /// When they lie on several devices, or their elements are not all of type `T`.
+    pub fn read_all<T: Element>(tensors: &[Tensor]) -> Result<Vec<T>> {
+        let all: Vec<Arc<Storage>> = tensors.iter().map(Tensor::storage).collect();
+        Ok(Storage::read_all(&all.iter().map(|storage| &**storage).collect::<Vec<_>>())?)
+    }
 }
 
 impl fmt::Debug for Tensor {

@@ -76,9 +76,29 @@ impl Storage {
             Memory::Cpu(_) => Ok(self.as_slice::<T>()?.to_vec()),
             Memory::Wgpu(_) if self.dtype != T::DTYPE => Err(wrong_type::<T>(self.dtype)),
             Memory::Wgpu(buffer) => {
-                let bytes = buffer.device().read(Some(buffer), self.len * self.dtype.size())?;
+                let bytes = buffer.device().read(&[(buffer, self.len * self.dtype.size())])?;
                 Ok(bytemuck::pod_collect_to_vec(&bytes))
             }
+        }
+    }
+
+    /// The elements of several buffers one after the other, with one wait for a GPU instead of one
+    /// per buffer.
+    ///
+    /// # Errors
+    /// As [`Storage::to_vec`].
+    pub fn read_all<T: Element>(all: &[&Storage]) -> Result<Vec<T>> {
+        same_device("read", all)?;
+        if let Some(wrong) = all.iter().find(|storage| storage.dtype != T::DTYPE) {
+            return Err(wrong_type::<T>(wrong.dtype));
+        }
+        let on_gpu = all.iter().filter_map(|storage| match &storage.memory {
+            Memory::Cpu(_) => None,
+            Memory::Wgpu(buffer) => Some((buffer, storage.len * storage.dtype.size())),
+        });
+        match &on_gpu.collect::<Vec<_>>()[..] {
+            [] => Ok(all.iter().map(|storage| storage.as_slice::<T>()).collect::<Result<Vec<_>>>()?.concat()),
+            on_gpu => Ok(bytemuck::pod_collect_to_vec(&on_gpu[0].0.device().read(on_gpu)?)),
         }
     }
 

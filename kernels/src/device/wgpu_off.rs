@@ -55,7 +55,7 @@ impl WgpuDevice {
         match *self {}
     }
 
-    pub(crate) fn read(&self, _: Option<&GpuBuffer>, _: usize) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, _: &[(&GpuBuffer, usize)]) -> Result<Vec<u8>> {
         match *self {}
     }
 

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use voxgrad_engine::data::DataLoader;
 use voxgrad_engine::nn::Module;
-use voxgrad_engine::no_grad;
 use voxgrad_engine::ops::CrossEntropyOptions;
+use voxgrad_engine::{Tensor, no_grad};
 
+use super::BATCHES_AT_ONCE;
 use crate::Result;
-use crate::metrics::count_correct;
 
 /// How a network does on a data set.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,21 +24,53 @@ pub struct Evaluation {
 pub fn evaluate(model: &dyn Module, loader: &DataLoader, stop: &AtomicBool) -> Result<Option<Evaluation>> {
     model.eval();
     no_grad(|| {
-        let (mut loss_sum, mut correct, mut samples) = (0.0, 0, 0);
+        let (mut unread, mut sums) = (Unread::default(), Sums::default());
         for batch in loader.epoch(0) {
             if stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
             let batch = batch?;
             let logits = model.forward(&batch.inputs)?;
-            let loss = logits.cross_entropy(&batch.targets, &CrossEntropyOptions::default())?;
-            let n = batch.indices.len();
-            // The last batch is smaller: the mean of all samples is not the mean of the means.
-            loss_sum += loss.item()? * n as f64;
-            correct += count_correct(&logits, &batch.targets)?;
-            samples += n;
+            unread.losses.push(logits.cross_entropy(&batch.targets, &CrossEntropyOptions::default())?);
+            unread.predicted.push(logits.argmax(&[1], false)?);
+            unread.targets.push(batch.targets);
+            if unread.losses.len() == BATCHES_AT_ONCE {
+                sums.add(std::mem::take(&mut unread))?;
+            }
         }
-        let (loss, accuracy) = (loss_sum / samples as f64, correct as f64 / samples as f64);
-        Ok(Some(Evaluation { loss, accuracy }))
+        sums.add(unread)?;
+        let samples = sums.samples as f64;
+        Ok(Some(Evaluation { loss: sums.loss / samples, accuracy: sums.correct as f64 / samples }))
     })
+}
+
+/// What some batches gave, still on the device.
+#[derive(Default)]
+struct Unread {
+    losses: Vec<Tensor>,
+    predicted: Vec<Tensor>,
+    targets: Vec<Tensor>,
+}
+
+/// What all batches read so far gave.
+#[derive(Default)]
+struct Sums {
+    loss: f64,
+    correct: usize,
+    samples: usize,
+}
+
+impl Sums {
+    fn add(&mut self, unread: Unread) -> Result<()> {
+        // The last batch is smaller: the mean of all samples is not the mean of the means.
+        let means = Tensor::read_all::<f32>(&unread.losses)?;
+        for (mean, targets) in means.iter().zip(&unread.targets) {
+            self.loss += f64::from(*mean) * targets.numel() as f64;
+            self.samples += targets.numel();
+        }
+        let labels = Tensor::read_all::<u32>(&[unread.predicted, unread.targets].concat())?;
+        let (predicted, targets) = labels.split_at(labels.len() / 2);
+        self.correct += predicted.iter().zip(targets).filter(|(p, t)| p == t).count();
+        Ok(())
+    }
 }

@@ -45,8 +45,8 @@ use snapshot::Position;
 use crate::plot::LineChart;
 use crate::{Error, Result};
 
-/// Reading a loss waits for the device, so losses are read this many at a time.
-const LOSSES_AT_ONCE: usize = 16;
+/// Reading a number waits for the device, so what the batches give is read for this many at a time.
+const BATCHES_AT_ONCE: usize = 16;
 
 /// The data of a run.
 pub struct Loaders {
@@ -178,7 +178,7 @@ impl<'a> Trainer<'a> {
 
             self.unread.push(loss.detach());
             self.at.batches += 1;
-            if self.unread.len() == LOSSES_AT_ONCE {
+            if self.unread.len() == BATCHES_AT_ONCE {
                 self.read_losses()?;
             }
             let epoch = self.at.epochs + 1;
@@ -198,8 +198,8 @@ impl<'a> Trainer<'a> {
     /// Adds the losses read from the device to the epoch's sum, in the order of their batches.
     fn read_losses(&mut self) -> Result<()> {
         let first = self.at.batches - self.unread.len() + 1;
-        for (i, loss) in std::mem::take(&mut self.unread).iter().enumerate() {
-            let loss = loss.item()?;
+        let losses = Tensor::read_all::<f32>(&std::mem::take(&mut self.unread))?;
+        for (i, loss) in losses.into_iter().map(f64::from).enumerate() {
             if !loss.is_finite() {
                 return Err(Error::Run(format!(
                     "the training loss is {loss} in epoch {}, batch {}: the weights have run away. \

@@ -123,7 +123,7 @@ impl WgpuDevice {
     /// Waits until everything launched has finished.
     pub(super) fn synchronize(&self) -> Result<()> {
         // Reading nothing still brings the table of faults, and waits for all that came before.
-        self.read(None, 0).map(drop)
+        self.read(&[]).map(drop)
     }
 
     /// See [`Device::launch`](super::Device::launch).

@@ -44,8 +44,10 @@ pub struct Counters {
     pub bytes_up: u64,
     /// Bytes copied back.
     pub bytes_down: u64,
-    /// Time the host spent on launches, compilation not counted.
+    /// Time the host spent recording launches. Compiling kernels is not counted.
     pub launch_time: Duration,
+    /// Time the host spent handing what was recorded to the driver, and waiting for it to be taken.
+    pub submit_time: Duration,
 }
 
 pub(super) struct Recorder {
@@ -136,6 +138,7 @@ impl Recorder {
     fn submit(&mut self, queue: &::wgpu::Queue) -> Option<SubmissionIndex> {
         self.pass = None;
         let encoder = self.encoder.take()?;
+        let began = Instant::now();
         if !self.params.is_empty() {
             queue.write_buffer(&self.params_buffer, 0, &self.params);
             self.counters.bytes_up += self.params.len() as u64;
@@ -144,7 +147,9 @@ impl Recorder {
         self.params.clear();
         self.launches = 0;
         self.counters.submissions += 1;
-        Some(queue.submit([encoder.finish()]))
+        let submission = queue.submit([encoder.finish()]);
+        self.counters.submit_time += began.elapsed();
+        Some(submission)
     }
 }
 
@@ -162,7 +167,6 @@ impl WgpuDevice {
             return Ok(());
         }
         let pipeline = self.pipeline(kernel)?;
-        let began = Instant::now();
         let fits = pipeline.params == params.len() as u64 && pipeline.slots.len() == buffers.len();
         let types = || pipeline.slots.iter().zip(buffers).all(|(slot, buffer)| slot.takes(buffer.dtype()));
         assert!(
@@ -184,6 +188,7 @@ impl WgpuDevice {
             recorder.submit(&self.0.queue);
             log::Timer::new(&self.0.device)
         });
+        let began = Instant::now();
         let bindings = recorder.bind(&self.0.device, &pipeline, &gpu).clone();
         let offset = recorder.params.len();
         recorder.params.extend_from_slice(params);
@@ -258,11 +263,12 @@ impl WgpuDevice {
         self.check("copy")
     }
 
-    /// The first `bytes` bytes of a buffer, after everything recorded so far has run.
+    /// The first bytes of some buffers, one after the other, after everything recorded so far has run.
     ///
     /// # Errors
     /// Whatever went wrong on the device until now, the faults that kernels noted included.
-    pub(crate) fn read(&self, from: Option<&GpuBuffer>, bytes: usize) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, from: &[(&GpuBuffer, usize)]) -> Result<Vec<u8>> {
+        let bytes: usize = from.iter().map(|(_, bytes)| bytes).sum();
         let size = bytes as u64 + fault::BYTES;
         let mut recorder = lock(&self.0.recorder);
         let staging = match recorder.readback.remove(&size) {
@@ -277,10 +283,12 @@ impl WgpuDevice {
         };
         let faults = recorder.faults.clone();
         let encoder = recorder.encoder(&self.0.device);
-        if let Some(from) = from.filter(|_| bytes > 0) {
-            encoder.copy_buffer_to_buffer(&from.memory().buffer, 0, &staging, 0, bytes as u64);
+        let mut end = 0;
+        for (from, bytes) in from.iter().filter(|(_, bytes)| *bytes > 0) {
+            encoder.copy_buffer_to_buffer(&from.memory().buffer, 0, &staging, end, *bytes as u64);
+            end += *bytes as u64;
         }
-        encoder.copy_buffer_to_buffer(&faults, 0, &staging, bytes as u64, fault::BYTES);
+        encoder.copy_buffer_to_buffer(&faults, 0, &staging, end, fault::BYTES);
         let submission = recorder.submit(&self.0.queue);
         recorder.counters.bytes_down += size;
         drop(recorder);
