@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Runs every test. Needs Rust (https://rustup.rs) and a C compiler for linking; installs the latter
-# with apt-get when it is missing.
+# Runs every test. Needs Rust (https://rustup.rs), a C compiler for linking, and on Linux a Vulkan
+# driver for the compute shaders; installs the last two with apt-get where they are missing (Mesa's
+# driver in software, so no GPU is needed).
 #
 #   VOXGRAD_REQUIRE=cpu       what must not be skipped, comma-separated: cpu, wgpu, cuda,
 #                             data (real data sets), conformance (more reference cases)
+#   VOXGRAD_OPS=conv,softmax  only the ops whose names begin like this, in the tests of all ops
 #   VOXGRAD_DATA=DIR          real data sets; without it the tests use data they make
 #   VOXGRAD_CONFORMANCE=DIR   more folders of reference cases (colon-separated)
 set -euo pipefail
@@ -13,13 +15,26 @@ if ! command -v cargo >/dev/null; then
     echo "test.sh: cargo was not found; install Rust from https://rustup.rs and start a new shell" >&2
     exit 1
 fi
+install() {
+    local as_root
+    as_root=$([ "$(id -u)" -eq 0 ] || echo sudo)
+    $as_root apt-get update -q && $as_root apt-get install -qy "$@"
+}
 if ! command -v cc >/dev/null; then
     if ! command -v apt-get >/dev/null; then
         echo "test.sh: no C compiler (cc) was found; install one, such as gcc or clang" >&2
         exit 1
     fi
-    as_root=$([ "$(id -u)" -eq 0 ] || echo sudo)
-    $as_root apt-get update -q && $as_root apt-get install -qy gcc libc6-dev
+    install gcc libc6-dev
+fi
+# Where a driver lies, a file in one of these folders says so.
+vulkan_drivers() {
+    ls /usr/share/vulkan/icd.d/*.json /usr/local/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json 2>/dev/null
+}
+if [ "$(uname)" = Linux ] && [ -z "$(vulkan_drivers)" ]; then
+    if ! command -v apt-get >/dev/null || ! install mesa-vulkan-drivers; then
+        echo "test.sh: no Vulkan driver could be installed; the compute shaders will not be run" >&2
+    fi
 fi
 
 # Data and reference cases that lie beside a checkout are used without being asked for.
@@ -32,6 +47,8 @@ if [ -z "${VOXGRAD_CONFORMANCE:-}" ] && [ -d "$beside/conformance/sample" ]; the
     VOXGRAD_CONFORMANCE=$(realpath "$beside/conformance/sample")
     export VOXGRAD_CONFORMANCE
 fi
+# Mesa asks the desktop which GPU to use, and complains where there is no desktop.
+export NODEVICE_SELECT=1
 export VOXGRAD_REQUIRE=${VOXGRAD_REQUIRE:-cpu}
 
 cargo test --workspace --no-fail-fast "$@"

@@ -7,7 +7,7 @@ use voxgrad_engine::optim::{Adam, Optimizer};
 use voxgrad_engine::random::Rng;
 use voxgrad_engine::{DType, Device, Result, Tensor, manual_seed};
 
-use common::cases;
+use common::{Case, cases, devices};
 
 /// Runs `body` on a pool of so many threads.
 fn on<R: Send>(threads: usize, body: impl FnOnce() -> R + Send) -> R {
@@ -76,28 +76,48 @@ fn a_second_run_gives_the_same_bits_and_another_seed_does_not() {
     assert!(training(8).unwrap() != first, "two seeds give the same training");
 }
 
-/// Every op of the table by itself: its outputs and its gradients.
+/// The outputs and the gradients of an op, as bits.
+fn bits(case: &Case, device: &Device) -> Result<Vec<u64>> {
+    let inputs = case.tensors(DType::F32, device)?;
+    let outputs = case.run(&inputs)?;
+    if case.differentiable {
+        // The gradient that arrives is the output itself: numbers that differ from one another.
+        outputs[0].backward_with(&outputs[0].detach())?;
+    }
+    let grads = inputs.iter().filter_map(Tensor::grad);
+    let all: Vec<Tensor> = outputs.iter().cloned().chain(grads).collect();
+    let numbers = all.iter().map(Tensor::to_f64_vec).collect::<Result<Vec<_>>>()?;
+    Ok(numbers.into_iter().flatten().map(f64::to_bits).collect())
+}
+
+/// The op that is larger than a grid is only larger: its elements do not meet.
+fn cases() -> impl Iterator<Item = Case> {
+    cases::all().into_iter().filter(|case| case.inputs.iter().all(|x| x.numel() < 2_000_000))
+}
+
 #[test]
 fn every_op_gives_the_same_bits_on_1_and_3_threads() {
     let mut compared = 0;
-    // The op that is larger than a grid is only larger: its elements do not meet.
-    for case in cases::all().into_iter().filter(|case| case.inputs.iter().all(|x| x.numel() < 2_000_000)) {
-        let run = || -> Result<Vec<u64>> {
-            let inputs = case.tensors(DType::F32, &Device::cpu())?;
-            let outputs = case.run(&inputs)?;
-            if case.differentiable {
-                // The gradient that arrives is the output itself: numbers that differ from one another.
-                outputs[0].backward_with(&outputs[0].detach())?;
-            }
-            let grads = inputs.iter().filter_map(Tensor::grad);
-            let all: Vec<Tensor> = outputs.iter().cloned().chain(grads).collect();
-            let numbers = all.iter().map(Tensor::to_f64_vec).collect::<Result<Vec<_>>>()?;
-            Ok(numbers.into_iter().flatten().map(f64::to_bits).collect())
-        };
+    for case in cases() {
+        let run = || bits(&case, &Device::cpu());
         let (one, three) = (on(1, run).unwrap(), on(3, run).unwrap());
         assert!(one == three, "{}: one thread and three give different bits", case.name());
         compared += 1;
     }
     common::say(format!("determinism: {compared} cases give the same bits on 1 and 3 threads"));
     assert!(compared > 100);
+}
+
+#[test]
+fn every_op_gives_the_same_bits_twice_on_a_gpu() {
+    for device in devices::present().iter().filter(|device| **device != Device::Cpu) {
+        let mut compared = 0;
+        for case in cases() {
+            let (first, second) = (bits(&case, device).unwrap(), bits(&case, device).unwrap());
+            assert!(first == second, "{} on {device}: two runs give different bits", case.name());
+            compared += 1;
+        }
+        common::say(format!("determinism: {compared} cases give the same bits twice on {device}"));
+        assert!(compared > 100);
+    }
 }

@@ -41,7 +41,12 @@ impl Storage {
             }
             Device::Wgpu(gpu) => Memory::Wgpu(gpu.allocate(len * dtype.size())?),
         };
-        Ok(Storage { memory, dtype, len })
+        let mut storage = Storage { memory, dtype, len };
+        if cfg!(debug_assertions) && *device != Device::Cpu {
+            // As in the CPU's pool: a kernel that forgets an element is seen at once.
+            elementwise::poison(&mut storage)?;
+        }
+        Ok(storage)
     }
 
     /// A buffer of zeros.
@@ -125,7 +130,7 @@ impl Storage {
     pub fn device(&self) -> Device {
         match &self.memory {
             Memory::Cpu(_) => Device::Cpu,
-            Memory::Wgpu(buffer) => Device::Wgpu(buffer.device().clone()),
+            Memory::Wgpu(buffer) => buffer.home(),
         }
     }
 

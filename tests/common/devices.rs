@@ -1,6 +1,6 @@
 //! Which devices a test runs on.
 
-use voxgrad_engine::Device;
+use voxgrad_engine::{Device, Result};
 
 /// The names of all kinds of devices.
 const KINDS: [&str; 3] = ["cpu", "wgpu", "cuda"];
@@ -8,12 +8,26 @@ const KINDS: [&str; 3] = ["cpu", "wgpu", "cuda"];
 /// Every device of this machine. One that isn't there is left out with a printed line, or, when
 /// `VOXGRAD_REQUIRE` (for example `cpu,wgpu`) names it, fails the test.
 pub fn present() -> Vec<Device> {
-    let mut devices = Vec::new();
-    for kind in KINDS {
-        match Device::by_name(kind) {
-            Ok(device) => devices.push(device),
-            Err(error) => super::require::skip(kind, error),
+    KINDS.into_iter().filter_map(find).collect()
+}
+
+/// The device of this kind, if there is one.
+pub fn find(kind: &str) -> Option<Device> {
+    let device = match kind {
+        "wgpu" => wgpu(),
+        _ => Device::by_name(kind).map_err(Into::into),
+    };
+    device.map_err(|error| super::require::skip(kind, error)).ok()
+}
+
+/// A hardware GPU, or where there is none the first adapter in software: a test wants its kernels
+/// run, however slowly.
+fn wgpu() -> Result<Device> {
+    let software = |error| match Device::wgpu_adapters().first() {
+        Some(adapter) if std::env::var_os("VOXGRAD_WGPU_ADAPTER").is_none() => {
+            Device::wgpu_named(&adapter.name)
         }
-    }
-    devices
+        _ => Err(error),
+    };
+    Ok(Device::wgpu().or_else(software)?)
 }

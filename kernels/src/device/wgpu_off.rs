@@ -43,6 +43,10 @@ impl WgpuDevice {
         match *self {}
     }
 
+    pub(crate) fn home(&self) -> super::Device {
+        match *self {}
+    }
+
     pub(crate) fn allocate(&self, _: usize) -> Result<GpuBuffer> {
         match *self {}
     }
@@ -56,6 +60,10 @@ impl WgpuDevice {
     }
 
     pub(crate) fn read(&self, _: &[(&GpuBuffer, usize)]) -> Result<Vec<u8>> {
+        match *self {}
+    }
+
+    pub(crate) fn count_poisoning(&self) {
         match *self {}
     }
 

@@ -21,20 +21,20 @@ pub struct Adapter {
 pub(super) struct Chosen {
     pub key: String,
     pub info: AdapterInfo,
-    adapter: ::wgpu::Adapter,
+    adapter: &'static ::wgpu::Adapter,
 }
 
-fn all() -> Vec<::wgpu::Adapter> {
-    static INSTANCE: OnceLock<::wgpu::Instance> = OnceLock::new();
+/// All adapters. They are asked for once: it takes a while, and drivers may print as they start.
+fn all() -> &'static [::wgpu::Adapter] {
+    static ALL: OnceLock<Vec<::wgpu::Adapter>> = OnceLock::new();
     let backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
-    let instance = INSTANCE.get_or_init(|| {
+    ALL.get_or_init(|| {
         let mut descriptor = ::wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = backends;
         // No layers for debugging: wgpu validates every call itself.
         descriptor.flags = ::wgpu::InstanceFlags::empty();
-        ::wgpu::Instance::new(descriptor)
-    });
-    pollster::block_on(instance.enumerate_adapters(backends))
+        pollster::block_on(::wgpu::Instance::new(descriptor).enumerate_adapters(backends))
+    })
 }
 
 fn is_hardware(info: &AdapterInfo) -> bool {
@@ -43,7 +43,7 @@ fn is_hardware(info: &AdapterInfo) -> bool {
 
 /// See [`Device::wgpu_adapters`](crate::Device::wgpu_adapters).
 pub fn adapters() -> Vec<Adapter> {
-    let describe = |adapter: ::wgpu::Adapter| {
+    let describe = |adapter: &::wgpu::Adapter| {
         let info = adapter.get_info();
         Adapter {
             hardware: is_hardware(&info),
@@ -52,7 +52,7 @@ pub fn adapters() -> Vec<Adapter> {
             name: info.name,
         }
     };
-    all().into_iter().map(describe).collect()
+    all().iter().map(describe).collect()
 }
 
 /// The adapter of that name, of the name in `VOXGRAD_WGPU_ADAPTER`, or the first hardware; or why
@@ -60,7 +60,7 @@ pub fn adapters() -> Vec<Adapter> {
 pub(super) fn choose(name: Option<&str>) -> Result<Chosen, String> {
     let variable = std::env::var("VOXGRAD_WGPU_ADAPTER").ok().filter(|name| !name.trim().is_empty());
     let wanted = name.map(str::to_string).or(variable);
-    let mut there: Vec<(usize, ::wgpu::Adapter)> = all().into_iter().enumerate().collect();
+    let mut there: Vec<(usize, &'static ::wgpu::Adapter)> = all().iter().enumerate().collect();
     let names: Vec<String> = there.iter().map(|(i, a)| format!("{i}: {}", a.get_info().name)).collect();
     let Some(wanted) = wanted else {
         // The fastest kind first; of one kind the first.
@@ -82,7 +82,7 @@ pub(super) fn choose(name: Option<&str>) -> Result<Chosen, String> {
     };
     let wanted = wanted.trim().to_lowercase();
     let number = wanted.parse::<usize>().ok();
-    let meant = |(i, adapter): &(usize, ::wgpu::Adapter)| match number {
+    let meant = |(i, adapter): &(usize, &::wgpu::Adapter)| match number {
         Some(number) => *i == number,
         None => adapter.get_info().name.to_lowercase().contains(&wanted),
     };
@@ -96,7 +96,7 @@ pub(super) fn choose(name: Option<&str>) -> Result<Chosen, String> {
 const NOTHING: &str = "no GPU was found through Vulkan, Metal or DX12. Install the driver of your GPU; \
                        on Debian and Ubuntu, mesa-vulkan-drivers has one in software";
 
-fn chosen((i, adapter): (usize, ::wgpu::Adapter)) -> Chosen {
+fn chosen((i, adapter): (usize, &'static ::wgpu::Adapter)) -> Chosen {
     let info = adapter.get_info();
     Chosen { key: format!("{i} {}", info.name), info, adapter }
 }

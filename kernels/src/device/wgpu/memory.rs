@@ -60,6 +60,11 @@ impl GpuBuffer {
         &self.device
     }
 
+    /// Where it lives.
+    pub fn home(&self) -> Device {
+        Device::Wgpu(self.device.clone())
+    }
+
     pub(super) fn memory(&self) -> &Numbered {
         &self.memory
     }

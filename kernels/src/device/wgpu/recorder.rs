@@ -32,12 +32,16 @@ const STRIDE: usize = 256;
 const CHUNK: u64 = 4 << 20;
 /// Kept bindings. A training step needs one per launch.
 const BINDINGS: usize = 4096;
+/// Kept buffers for reading, of as many sizes: a training reads two or three.
+const READBACKS: usize = 16;
 
 /// What a device was asked to do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counters {
     /// Kernels launched.
     pub launches: u64,
+    /// Those of them that filled a new buffer with NaN, which debug builds do.
+    pub poisonings: u64,
     /// Command buffers submitted.
     pub submissions: u64,
     /// Bytes copied to the device, parameters included.
@@ -224,6 +228,11 @@ impl WgpuDevice {
         self.check(kernel.entry)
     }
 
+    /// Notes that the last launch was not part of the work.
+    pub(crate) fn count_poisoning(&self) {
+        lock(&self.0.recorder).counters.poisonings += 1;
+    }
+
     /// Copies `data` to the beginning of a buffer.
     pub(crate) fn upload(&self, to: &GpuBuffer, data: &[u8]) -> Result<()> {
         let bytes = data.len() as u64;
@@ -319,6 +328,9 @@ impl WgpuDevice {
         let mut recorder = lock(&self.0.recorder);
         // Losses and accuracies are read again and again; a large tensor hardly ever.
         if size <= CHUNK {
+            if recorder.readback.len() == READBACKS {
+                recorder.readback.clear();
+            }
             recorder.readback.insert(size, staging);
         }
         match fault::first(&table) {

@@ -51,6 +51,15 @@ pub(crate) fn clear(x: &mut Storage) -> Result<()> {
     fill_words(&x.device(), x, 0)
 }
 
+/// NaN in every element of a buffer on a GPU, which is a number that is no label either.
+pub(crate) fn poison(x: &mut Storage) -> Result<()> {
+    fill_words(&x.device(), x, f32::NAN.to_bits())?;
+    if let Device::Wgpu(gpu) = x.device() {
+        gpu.count_poisoning();
+    }
+    Ok(())
+}
+
 fn fill_words(gpu: &Device, x: &mut Storage, bits: u32) -> Result<()> {
     let p = Fill { n: x.len() as u32, bits };
     gpu.launch(&FILL, Grid::threads(x.len()), &p, &[], &mut [x])
