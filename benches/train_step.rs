@@ -11,6 +11,7 @@ use voxgrad_engine::ops::CrossEntropyOptions;
 use voxgrad_engine::optim::{Optimizer, SGD};
 use voxgrad_engine::random::Rng;
 use voxgrad_engine::{Device, Tensor, manual_seed, no_grad};
+use voxgrad_kernels::device::WgpuDevice;
 use voxgrad_models::cifar2::nets::Net;
 
 const BATCH: usize = 64;
@@ -53,6 +54,53 @@ fn train_step(criterion: &mut Criterion) {
         })
     });
     group.finish();
+    if let Device::Wgpu(gpu) = &device {
+        let step = |optimizer: &mut SGD| {
+            optimizer.zero_grad();
+            let loss = model.forward(&images)?.cross_entropy(&labels, &CrossEntropyOptions::default())?;
+            loss.backward()?;
+            optimizer.step()
+        };
+        host_side(gpu, || step(&mut optimizer).unwrap());
+    }
+}
+
+/// What a step costs the host, which is what a slow adapter in software says something about: the
+/// median of 100 steps. The device is waited for after each, so that its work does not get in the way.
+fn host_side(gpu: &WgpuDevice, mut step: impl FnMut()) {
+    let device = Device::Wgpu(gpu.clone());
+    let mut steps: Vec<[f64; 5]> = Vec::new();
+    for _ in 0..100 {
+        device.synchronize().unwrap();
+        let before = gpu.counters();
+        step();
+        let recorded = gpu.counters();
+        device.synchronize().unwrap();
+        let after = gpu.counters();
+        let launches = (recorded.launches - before.launches) as f64;
+        let per_launch = |time: Duration| time.as_secs_f64() * 1e6 / launches;
+        steps.push([
+            launches,
+            (after.bytes_up - before.bytes_up) as f64,
+            (recorded.bytes_down - before.bytes_down) as f64,
+            per_launch(recorded.launch_time - before.launch_time),
+            per_launch(after.submit_time - before.submit_time),
+        ]);
+    }
+    let median = |i: usize| {
+        let mut all: Vec<f64> = steps.iter().map(|step| step[i]).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    println!(
+        "{device}: {} launches a step, {} bytes up, {} bytes down; host time per launch {:.1} us to record, \
+         {:.1} us to submit",
+        median(0),
+        median(1),
+        median(2),
+        median(3),
+        median(4)
+    );
 }
 
 criterion_group! {

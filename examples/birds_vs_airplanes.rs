@@ -25,7 +25,7 @@ struct Arguments {
     /// The learning rate
     #[arg(long, default_value_t = Settings::default().lr)]
     lr: f64,
-    /// Where to compute: auto, cpu, cuda, cuda:N or wgpu
+    /// Where to compute: auto, cpu, cuda, cuda:N, wgpu, or wgpu:NAME for the adapter of that name
     #[arg(long, default_value_t = Settings::default().device)]
     device: String,
     /// The directory that holds cifar-10-batches-bin/ or cifar2/ [default: $VOXGRAD_DATA, else the

@@ -25,7 +25,7 @@ pub struct Settings {
     pub batch_size: usize,
     /// The learning rate.
     pub lr: f64,
-    /// `auto`, `cpu`, `cuda`, `cuda:N` or `wgpu`.
+    /// `auto`, `cpu`, `cuda`, `cuda:N`, `wgpu` or `wgpu:NAME`.
     pub device: String,
     /// Where the data is, or nothing to look in the usual places.
     pub data: Option<PathBuf>,
