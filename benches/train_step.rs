@@ -61,14 +61,13 @@ fn train_step(criterion: &mut Criterion) {
             loss.backward()?;
             optimizer.step()
         };
-        host_side(gpu, || step(&mut optimizer).unwrap());
+        host_side(&device, gpu, || step(&mut optimizer).unwrap());
     }
 }
 
 /// What a step costs the host, which is what a slow adapter in software says something about: the
 /// median of 100 steps. The device is waited for after each, so that its work does not get in the way.
-fn host_side(gpu: &WgpuDevice, mut step: impl FnMut()) {
-    let device = Device::Wgpu(gpu.clone());
+fn host_side(device: &Device, gpu: &WgpuDevice, mut step: impl FnMut()) {
     let mut steps: Vec<[f64; 5]> = Vec::new();
     for _ in 0..100 {
         device.synchronize().unwrap();

@@ -1,5 +1,6 @@
 //! Devices: where buffers live and kernels run.
 
+mod counters;
 pub mod cpu;
 pub mod cuda;
 pub mod fault;
@@ -12,6 +13,7 @@ pub mod wgpu;
 
 use std::fmt;
 
+pub use counters::Counters;
 pub use cuda::CudaDevice;
 pub use kernel::{Grid, Kernel, Source};
 pub use wgpu::{Adapter, WgpuDevice};

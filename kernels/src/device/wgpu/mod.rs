@@ -25,10 +25,9 @@ pub use adapter::{Adapter, adapters};
 pub(crate) use memory::GpuBuffer;
 use memory::Pool;
 use pipeline::Pipelines;
-pub use recorder::Counters;
 use recorder::Recorder;
 
-use super::{Grid, Kernel};
+use super::{Counters, Grid, Kernel};
 use crate::{Error, Result, Storage};
 
 /// An open adapter of wgpu. Clones are the same device.

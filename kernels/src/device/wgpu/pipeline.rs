@@ -170,3 +170,47 @@ impl WgpuDevice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Source;
+
+    #[test]
+    fn a_broken_shader_is_shown_with_its_line() {
+        static UNKNOWN: Source = Source { name: "broken", wgsl: "fn f() -> f32 {\n    return x;\n}\n" };
+        let message = parse(&Kernel::new(&UNKNOWN, "f")).unwrap_err().to_string();
+        for word in ["kernel f", "broken.wgsl:2:12", "return x;"] {
+            assert!(message.contains(word), "{message}");
+        }
+        // Grammatical, but a value of the wrong type.
+        static WRONG: Source = Source { name: "wrong", wgsl: "fn f(x: f32) -> u32 {\n    return x;\n}\n" };
+        let message = parse(&Kernel::new(&WRONG, "f")).unwrap_err().to_string();
+        assert!(message.contains("wrong.wgsl:"), "{message}");
+    }
+
+    #[test]
+    fn the_layout_is_read_from_the_shader() {
+        static SOURCE: Source = Source {
+            name: "two",
+            wgsl: "struct P { n: u32, a: f32 }
+                @group(0) @binding(0) var<storage, read> p: P;
+                @group(0) @binding(4) var<storage, read_write> y: array<f32>;
+                @group(0) @binding(2) var<storage, read> words: array<u32>;
+                @group(0) @binding(3) var<storage, read> unused: array<f32>;
+                @group(0) @binding(9) var<storage, read_write> faults: array<atomic<u32>>;
+                @compute @workgroup_size(1)
+                fn f() {
+                    y[0] = f32(words[p.n]) * p.a;
+                    atomicMin(&faults[0], 1u);
+                }",
+        };
+        let (module, info) = parse(&Kernel::new(&SOURCE, "f")).unwrap();
+        let found = reflect(&module, &info, "f").unwrap();
+        assert_eq!((found.params, found.faults), (8, Some(9)));
+        let slot = |name: &str, binding, written, float| Slot { name: name.into(), binding, written, float };
+        assert_eq!(found.slots, [slot("words", 2, false, false), slot("y", 4, true, true)]);
+        assert!(found.slots[0].takes(DType::F32) && !found.slots[1].takes(DType::U32));
+        assert!(reflect(&module, &info, "g").is_none());
+    }
+}

@@ -20,7 +20,7 @@ use ::wgpu::{
 use super::memory::{GpuBuffer, Numbered};
 use super::pipeline::Pipeline;
 use super::{Grid, Kernel, WgpuDevice, lock, log};
-use crate::device::fault;
+use crate::device::{Counters, fault};
 use crate::{Error, Result, Storage};
 
 /// Launches of one submission at most: enough that their overhead is shared, few enough that the
@@ -34,25 +34,6 @@ const CHUNK: u64 = 4 << 20;
 const BINDINGS: usize = 4096;
 /// Kept buffers for reading, of as many sizes: a training reads two or three.
 const READBACKS: usize = 16;
-
-/// What a device was asked to do.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Counters {
-    /// Kernels launched.
-    pub launches: u64,
-    /// Those of them that filled a new buffer with NaN, which debug builds do.
-    pub poisonings: u64,
-    /// Command buffers submitted.
-    pub submissions: u64,
-    /// Bytes copied to the device, parameters included.
-    pub bytes_up: u64,
-    /// Bytes copied back.
-    pub bytes_down: u64,
-    /// Time the host spent recording launches. Compiling kernels is not counted.
-    pub launch_time: Duration,
-    /// Time the host spent handing what was recorded to the driver, and waiting for it to be taken.
-    pub submit_time: Duration,
-}
 
 pub(super) struct Recorder {
     pub counters: Counters,
