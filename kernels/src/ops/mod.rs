@@ -23,4 +23,11 @@ pub mod softmax;
 
 /// The text of all GPU kernels.
 #[cfg(test)]
-static SOURCES: &[&crate::device::Source] = &[&elementwise::SOURCE, &elementwise::UNARY_SOURCE];
+static SOURCES: &[&crate::device::Source] = &[
+    &conv::gpu::SOURCE,
+    &conv::gpu::TILED,
+    &elementwise::SOURCE,
+    &elementwise::UNARY_SOURCE,
+    &matmul::SOURCE,
+    &matmul::TILED_SOURCE,
+];

@@ -7,7 +7,7 @@
 //! as last time, which a training step has by the dozen thanks to the pool, are kept.
 
 use std::collections::HashMap;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use ::wgpu::util::StagingBelt;
@@ -153,15 +153,18 @@ impl WgpuDevice {
         }
         let pipeline = self.pipeline(kernel)?;
         let fits = pipeline.params == params.len() as u64 && pipeline.slots.len() == buffers.len();
-        let types = || pipeline.slots.iter().zip(buffers).all(|(slot, buffer)| slot.takes(buffer.dtype()));
         assert!(
-            fits && types(),
+            fits,
             "{} takes parameters of {} bytes and {:?}; it got {} bytes and {buffers:?}",
             kernel.entry,
             pipeline.params,
             pipeline.slots,
             params.len(),
         );
+        if let Some((_, wrong)) = pipeline.slots.iter().zip(buffers).find(|(slot, b)| !slot.takes(b.dtype()))
+        {
+            return Err(Error::DType { op: kernel.entry, expected: "f32".into(), got: wrong.dtype() });
+        }
         let gpu = buffers.iter().map(|buffer| buffer.gpu()).collect::<Result<Vec<_>>>()?;
         let (columns, rows) = grid.folded(self.0.limits.max_compute_workgroups_per_dimension);
 
@@ -290,17 +293,18 @@ impl WgpuDevice {
             let _ = sender.send(result);
         });
         self.wait(submission)?;
-        self.check("read")?;
-        match mapped.try_recv() {
-            Ok(Ok(())) => {}
-            other => {
-                let message = format!("{bytes} bytes could not be mapped: {other:?}");
-                return Err(Error::DeviceLost { device: self.to_string(), message });
+        // Another thread that waits may be the one to be told that the mapping is done.
+        let mapped = loop {
+            match mapped.recv_timeout(Duration::from_secs(1)) {
+                Ok(mapped) => break mapped.map_err(|error| error.to_string()),
+                Err(RecvTimeoutError::Timeout) => self.wait(None)?,
+                Err(RecvTimeoutError::Disconnected) => break Err("the buffer is gone".to_string()),
             }
-        }
-        let view = staging
-            .get_mapped_range(..)
-            .map_err(|error| Error::DeviceLost { device: self.to_string(), message: error.to_string() })?;
+        };
+        self.check("read")?;
+        let lost = |message| Error::DeviceLost { device: self.to_string(), message };
+        mapped.map_err(lost)?;
+        let view = staging.get_mapped_range(..).map_err(|error| lost(error.to_string()))?;
         let (data, table) = view.split_at(bytes);
         let data = data.to_vec();
         let table: Vec<u32> = bytemuck::pod_collect_to_vec(table);

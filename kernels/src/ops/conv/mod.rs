@@ -13,6 +13,7 @@
 
 mod cpu;
 mod cpu_tiled;
+pub(crate) mod gpu;
 
 use crate::dtype::for_float;
 use crate::error::shape_error;
@@ -21,8 +22,8 @@ use crate::{Device, Error, Result, Storage};
 
 /// The kernels on the CPU: the formula, then whole shifted planes through matmul's register tile.
 pub const RUNGS: &[&str] = &["plain", "tiled"];
-/// The kernels on a GPU.
-pub const GPU_RUNGS: &[&str] = &["plain"];
+/// The kernels on a GPU: the formula, then tiles in the memory of a workgroup.
+pub const GPU_RUNGS: &[&str] = &["plain", "tiled"];
 
 /// Sizes and options of one convolution; the last three numbers of each array are depth, height,
 /// width.
@@ -199,12 +200,12 @@ pub fn forward_rung(
     p.check("conv", &buffers)?;
     let mut y = Storage::empty(&x.device(), x.dtype(), p.y_len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("conv", x.dtype(), T => {
             let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
             let run = if rung == 0 { cpu::forward } else { cpu_tiled::forward };
             run(p, x.as_slice::<T>()?, w.as_slice()?, bias, y.as_mut_slice()?)
         }),
+        gpu => gpu::forward(&gpu, rung, p, x, w, bias, &mut y)?,
     }
     Ok(y)
 }
@@ -219,11 +220,11 @@ pub fn backward_input_rung(rung: usize, p: &Conv, dy: &Storage, w: &Storage) -> 
     p.check("conv_backward_input", &[("gradient", dy, p.y_len()), ("weight", w, p.w_len())])?;
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.x_len())?;
     match dy.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("conv_backward_input", dy.dtype(), T => {
             let run = if rung == 0 { cpu::backward_input } else { cpu_tiled::backward_input };
             run(p, dy.as_slice::<T>()?, w.as_slice()?, dx.as_mut_slice()?)
         }),
+        gpu => gpu::backward_input(&gpu, rung, p, dy, w, &mut dx)?,
     }
     Ok(dx)
 }
@@ -238,11 +239,11 @@ pub fn backward_weight_rung(rung: usize, p: &Conv, dy: &Storage, x: &Storage) ->
     p.check("conv_backward_weight", &[("gradient", dy, p.y_len()), ("input", x, p.x_len())])?;
     let mut dw = Storage::empty(&dy.device(), dy.dtype(), p.w_len())?;
     match dy.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("conv_backward_weight", dy.dtype(), T => {
             let run = if rung == 0 { cpu::backward_weight } else { cpu_tiled::backward_weight };
             run(p, dy.as_slice::<T>()?, x.as_slice()?, dw.as_mut_slice()?)
         }),
+        gpu => gpu::backward_weight(&gpu, rung, p, dy, x, &mut dw)?,
     }
     Ok(dw)
 }

@@ -11,6 +11,7 @@ pub(crate) mod dots;
 pub(crate) mod tile;
 mod vector;
 
+use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
@@ -18,8 +19,23 @@ use crate::{Device, Result, Storage};
 
 /// The kernels on the CPU: the formula, then packed panels through a register tile.
 pub const RUNGS: &[&str] = &["plain", "tiled"];
-/// The kernels on a GPU.
-pub const GPU_RUNGS: &[&str] = &["plain"];
+/// The kernels on a GPU: the formula, tiles in the memory of a workgroup, and, where the outputs are
+/// few and their sums long, threads that share a sum.
+pub const GPU_RUNGS: &[&str] = &["plain", "tiled", "shared sums"];
+
+pub(crate) static SOURCE: Source = Source { name: "matmul", wgsl: include_str!("matmul.wgsl") };
+static PLAIN: Kernel = Kernel::new(&SOURCE, "matmul");
+pub(crate) static TILED_SOURCE: Source =
+    Source { name: "matmul_tiled", wgsl: include_str!("matmul_tiled.wgsl") };
+static TILED: Kernel = Kernel::new(&TILED_SOURCE, "matmul_tiled");
+static SHARED: Kernel = Kernel::new(&TILED_SOURCE, "matmul_shared");
+
+/// Rows and columns of a tile, and the outputs of a group whose threads share sums, as in the kernels.
+const TILE: usize = 64;
+const SHARERS: usize = 8;
+/// Below so many tiles most of a GPU has nothing to do, which is worth a change if sums are longer than this.
+const FEW_TILES: usize = 64;
+const SHORT: usize = 32;
 
 /// The sizes of one batch of multiplications: `[m, k] x [k, n] -> [m, n]`.
 #[repr(C)]
@@ -37,13 +53,15 @@ pub struct Matmul {
     pub transpose_a: u32,
     /// 1 when `b` is stored as `[n, k]`.
     pub transpose_b: u32,
+    /// 1 when there is a bias; [`forward`] sets it.
+    pub has_bias: u32,
 }
 
 impl Matmul {
     /// `[m, k] x [k, n]`, both stored as they are written.
     pub fn new(batch: usize, m: usize, n: usize, k: usize) -> Matmul {
         let [batch, m, n, k] = [batch, m, n, k].map(|size| size as u32);
-        Matmul { batch, m, n, k, transpose_a: 0, transpose_b: 0 }
+        Matmul { batch, m, n, k, transpose_a: 0, transpose_b: 0, has_bias: 0 }
     }
 
     /// With `a` stored as `[k, m]`.
@@ -85,12 +103,23 @@ pub fn forward_rung(
     same_device_and_dtype("matmul", &[&[a, b], bias.as_slice()].concat())?;
     let mut c = Storage::empty(&a.device(), a.dtype(), batch * m * n)?;
     match a.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("matmul", a.dtype(), T => {
             let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
             let run = if rung == 0 { cpu::plain } else { cpu::tiled };
             run(p, a.as_slice::<T>()?, b.as_slice()?, bias, c.as_mut_slice()?)
         }),
+        gpu => {
+            let p = Matmul { has_bias: bias.is_some().into(), ..*p };
+            let tiles = batch * m.div_ceil(TILE) * n.div_ceil(TILE);
+            let (kernel, grid) = match rung {
+                0 => (&PLAIN, Grid::threads(c.len())),
+                1 => (&TILED, Grid::groups(tiles)),
+                _ if tiles < FEW_TILES && k > SHORT => (&SHARED, Grid::groups(c.len().div_ceil(SHARERS))),
+                _ => (&TILED, Grid::groups(tiles)),
+            };
+            let grid = grid.flops(2 * (batch * m * n * k) as u64);
+            gpu.launch(kernel, grid, &p, &[a, b, bias.unwrap_or(b)], &mut [&mut c])?
+        }
     }
     Ok(c)
 }
