@@ -148,3 +148,9 @@ impl fmt::Display for Device {
         }
     }
 }
+
+/// For tests: the GPU, or none and a line that says why.
+#[cfg(test)]
+pub(crate) fn gpu() -> Option<Device> {
+    Device::wgpu().map_err(|error| eprintln!("skipped: {error}")).ok()
+}
