@@ -13,9 +13,11 @@
 mod cpu;
 mod vectorised;
 
+use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::ops::elementwise::math::Fast;
+use crate::ops::reduce::group;
 use crate::storage::same_device_and_dtype;
 use crate::{Device, Result, Storage};
 
@@ -43,11 +45,55 @@ impl Softmax {
         }
         Ok(())
     }
+
+    /// Rows to normalise; none where they have no elements.
+    fn rows(&self) -> usize {
+        if self.dim == 0 { 0 } else { self.outer as usize * self.inner as usize }
+    }
+}
+
+pub(crate) static SOURCE: Source = Source {
+    name: "softmax",
+    wgsl: concat!(
+        include_str!("../elementwise/math.wgsl"),
+        include_str!("../reduce/group.wgsl"),
+        include_str!("softmax.wgsl")
+    ),
+};
+static FORWARD: Kernel = Kernel::new(&SOURCE, "softmax");
+static FORWARD_ROWS: Kernel = Kernel::new(&SOURCE, "softmax_rows");
+static BACKWARD: Kernel = Kernel::new(&SOURCE, "softmax_backward");
+static BACKWARD_ROWS: Kernel = Kernel::new(&SOURCE, "softmax_rows_backward");
+
+/// What the GPU kernels are told.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct SoftmaxCall {
+    outer: u32,
+    dim: u32,
+    inner: u32,
+    log: u32,
+    width: u32,
+}
+
+impl SoftmaxCall {
+    /// The call and its grid: a thread per row, or the lanes of a group for `width` rows.
+    fn new(rung: usize, p: &Softmax) -> (SoftmaxCall, Grid) {
+        let Softmax { outer, dim, inner, log } = *p;
+        let width = group::width(dim as usize, inner as usize);
+        let grid = match rung {
+            0 => Grid::threads(p.rows()),
+            _ => Grid::groups(p.rows().div_ceil(width as usize)),
+        };
+        (SoftmaxCall { outer, dim, inner, log, width }, grid)
+    }
 }
 
 /// Rung 0 takes one row at a time and calls the standard library's exp for every element; rung 1
 /// computes exp in vector registers, advances all columns together and shares out the work.
 pub const RUNGS: &[&str] = &["plain", "vectorised"];
+/// The kernels on a GPU: a thread per row, and threads that share a row.
+pub const GPU_RUNGS: &[&str] = &["plain", "rows"];
 
 /// `y` from `x`, both `[outer, dim, inner]`.
 pub fn forward(p: &Softmax, x: &Storage) -> Result<Storage> {
@@ -59,7 +105,6 @@ pub fn forward_rung(rung: usize, p: &Softmax, x: &Storage) -> Result<Storage> {
     p.check(x)?;
     let mut y = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("softmax", x.dtype(), T => {
             let (x, y) = (x.as_slice::<T>()?, y.as_mut_slice::<T>()?);
             match rung {
@@ -67,6 +112,11 @@ pub fn forward_rung(rung: usize, p: &Softmax, x: &Storage) -> Result<Storage> {
                 _ => vectorised::forward::<T, Fast>(p, x, y),
             }
         }),
+        gpu => {
+            let kernel = if rung == 0 { &FORWARD } else { &FORWARD_ROWS };
+            let (call, grid) = SoftmaxCall::new(rung, p);
+            gpu.launch(kernel, grid, &call, &[x], &mut [&mut y])?
+        }
     }
     Ok(y)
 }
@@ -83,7 +133,6 @@ pub fn backward_rung(rung: usize, p: &Softmax, y: &Storage, dy: &Storage) -> Res
     p.check(dy)?;
     let mut dx = Storage::empty(&y.device(), y.dtype(), y.len())?;
     match y.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("softmax_backward", y.dtype(), T => {
             let (y, dy, dx) = (y.as_slice::<T>()?, dy.as_slice::<T>()?, dx.as_mut_slice::<T>()?);
             match rung {
@@ -91,6 +140,11 @@ pub fn backward_rung(rung: usize, p: &Softmax, y: &Storage, dy: &Storage) -> Res
                 _ => vectorised::backward::<T, Fast>(p, y, dy, dx),
             }
         }),
+        gpu => {
+            let kernel = if rung == 0 { &BACKWARD } else { &BACKWARD_ROWS };
+            let (call, grid) = SoftmaxCall::new(rung, p);
+            gpu.launch(kernel, grid, &call, &[y, dy], &mut [&mut dx])?
+        }
     }
     Ok(dx)
 }
@@ -98,6 +152,7 @@ pub fn backward_rung(rung: usize, p: &Softmax, y: &Storage, dy: &Storage) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::gpu;
 
     /// Rows, few and many columns, strips that are not full, nothing at all: both rungs agree.
     #[test]
@@ -113,7 +168,14 @@ mod tests {
                 let dy = Storage::from_slice(&Device::Cpu, &dy).unwrap();
                 let y = forward_rung(0, &p, &x).unwrap();
                 agree(&y, &forward_rung(1, &p, &x).unwrap(), &p);
-                agree(&backward_rung(0, &p, &y, &dy).unwrap(), &backward_rung(1, &p, &y, &dy).unwrap(), &p);
+                let dx = backward_rung(0, &p, &y, &dy).unwrap();
+                agree(&dx, &backward_rung(1, &p, &y, &dy).unwrap(), &p);
+                let Some(gpu) = gpu() else { continue };
+                let on_gpu = [&x, &y, &dy].map(|storage| storage.to_device(&gpu).unwrap());
+                for rung in 0..GPU_RUNGS.len() {
+                    agree(&y, &forward_rung(rung, &p, &on_gpu[0]).unwrap(), &p);
+                    agree(&dx, &backward_rung(rung, &p, &on_gpu[1], &on_gpu[2]).unwrap(), &p);
+                }
             }
         }
     }
@@ -129,11 +191,13 @@ mod tests {
     #[test]
     fn large_numbers_do_not_overflow_and_nan_stays_in_its_row() {
         let p = Softmax { outer: 3, dim: 2, inner: 1, log: 0 };
-        let x = Storage::from_slice(&Device::Cpu, &[1e30f32, 0.0, f32::NAN, 0.0, -1e4, -1e4]).unwrap();
-        for rung in 0..RUNGS.len() {
-            let y = forward_rung(rung, &p, &x).unwrap().to_vec::<f32>().unwrap();
-            assert_eq!((y[0], y[1], y[4], y[5]), (1.0, 0.0, 0.5, 0.5));
-            assert!(y[2].is_nan() && y[3].is_nan());
+        for device in [Some(Device::Cpu), gpu()].into_iter().flatten() {
+            let x = Storage::from_slice(&device, &[1e30f32, 0.0, f32::NAN, 0.0, -1e4, -1e4]).unwrap();
+            for rung in 0..RUNGS.len() {
+                let y = forward_rung(rung, &p, &x).unwrap().to_vec::<f32>().unwrap();
+                assert_eq!((y[0], y[1], y[4], y[5]), (1.0, 0.0, 0.5, 0.5), "{device}, rung {rung}");
+                assert!(y[2].is_nan() && y[3].is_nan(), "{device}, rung {rung}");
+            }
         }
     }
 }
