@@ -16,6 +16,7 @@
 //! `(1 - t) x + (1 + (p - 1) t) softplus(-x)`, which neither overflows nor takes the logarithm of 0.
 
 mod cpu;
+mod gpu;
 #[cfg(test)]
 mod tests;
 
@@ -100,14 +101,14 @@ impl Inputs<'_> {
 /// The losses, one per element (none) or one number.
 ///
 /// # Errors
-/// For bce, when an input is not a probability; the message names the first one.
+/// For bce, when an input is not a probability; the message names the first one. On a GPU the loss is
+/// then NaN, and the error comes from the next read.
 pub fn forward(kind: Kind, reduction: Reduction, inputs: &Inputs) -> Result<Storage> {
     inputs.check(kind)?;
     let x = inputs.x;
-    let mut losses = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(kind.op(), x.dtype(), T => {
+            let mut losses = Storage::empty(&Device::Cpu, x.dtype(), x.len())?;
             let slices = cpu::Slices::<T>::new(inputs)?;
             if kind == Kind::Bce {
                 slices.check_probabilities(kind.op())?;
@@ -121,6 +122,7 @@ pub fn forward(kind: Kind, reduction: Reduction, inputs: &Inputs) -> Result<Stor
                 Reduction::Mean => one(sum()? / x.len() as f64),
             }
         }),
+        gpu => gpu::forward(&gpu, kind, reduction, inputs),
     }
 }
 
@@ -148,13 +150,13 @@ pub fn backward(
         return shape_error(kind.op(), format!("{} gradients for {wanted} losses", dloss.len()));
     }
     same_device_and_dtype(kind.op(), &[x, dloss])?;
-    let mut dx = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(kind.op(), x.dtype(), T => {
+            let mut dx = Storage::empty(&Device::Cpu, x.dtype(), x.len())?;
             let slices = cpu::Slices::<T>::new(inputs)?;
-            cpu::backward(kind, reduction, side, &slices, dloss.as_slice()?, dx.as_mut_slice()?)
+            cpu::backward(kind, reduction, side, &slices, dloss.as_slice()?, dx.as_mut_slice()?);
+            Ok(dx)
         }),
+        gpu => gpu::backward(&gpu, kind, reduction, side, inputs, dloss),
     }
-    Ok(dx)
 }
