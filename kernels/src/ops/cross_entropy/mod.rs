@@ -14,6 +14,7 @@
 //! is left, the mean is 0/0 = NaN, as in PyTorch.
 
 mod cpu;
+mod gpu;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,11 @@ use crate::error::shape_error;
 use crate::ops::loss::Reduction;
 use crate::storage::{same_device, same_device_and_dtype};
 use crate::{DType, Device, Error, Float, Result, Storage, split};
+
+/// The kernel on the CPU.
+pub const RUNGS: &[&str] = &["plain"];
+/// The kernels on a GPU: a thread per row, and threads that share a row.
+pub const GPU_RUNGS: &[&str] = &["plain", "rows"];
 
 /// The scores as `[outer, classes, inner]`, the labels as `[outer, inner]`.
 #[repr(C)]
@@ -99,13 +105,24 @@ impl CrossEntropy {
 /// The loss of the scores `x`, one per row (none) or one number.
 ///
 /// # Errors
-/// When a label is neither a class nor `ignore_index`; the message names the first such row.
+/// When a label is neither a class nor `ignore_index`; the message names the first such row. On a GPU
+/// the loss is then NaN, and the error comes from the next read.
 pub fn forward(p: &CrossEntropy, reduction: Reduction, x: &Storage, target: &Target) -> Result<Forward> {
+    forward_rung(usize::MAX, p, reduction, x, target)
+}
+
+/// [`forward`] by the given rung of [`RUNGS`].
+pub fn forward_rung(
+    rung: usize,
+    p: &CrossEntropy,
+    reduction: Reduction,
+    x: &Storage,
+    target: &Target,
+) -> Result<Forward> {
     p.check(x, target)?;
-    let mut losses = Storage::empty(&x.device(), x.dtype(), p.rows())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(p.op(), x.dtype(), T => {
+            let mut losses = Storage::empty(&Device::Cpu, x.dtype(), p.rows())?;
             let rows = cpu::Rows::<T>::new(p, x, target)?;
             rows.check_labels()?;
             rows.losses(losses.as_mut_slice()?);
@@ -122,6 +139,7 @@ pub fn forward(p: &CrossEntropy, reduction: Reduction, x: &Storage, target: &Tar
                 }
             })
         }),
+        gpu => gpu::forward(&gpu, rung, p, reduction, x, target),
     }
 }
 
@@ -133,23 +151,35 @@ pub fn backward(
     total_weight: Option<&Storage>,
     dloss: &Storage,
 ) -> Result<Storage> {
+    backward_rung(usize::MAX, p, x, target, total_weight, dloss)
+}
+
+/// [`backward`] by the given rung of [`RUNGS`].
+pub fn backward_rung(
+    rung: usize,
+    p: &CrossEntropy,
+    x: &Storage,
+    target: &Target,
+    total_weight: Option<&Storage>,
+    dloss: &Storage,
+) -> Result<Storage> {
     p.check(x, target)?;
     same_device_and_dtype(p.op(), &[x, dloss])?;
     if dloss.len() != 1 && dloss.len() != p.rows() {
         return shape_error(p.op(), format!("{} gradients for {} losses", dloss.len(), p.rows()));
     }
-    let mut dx = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(p.op(), x.dtype(), T => {
+            let mut dx = Storage::empty(&Device::Cpu, x.dtype(), x.len())?;
             let total = match total_weight {
                 Some(total) => total.as_slice::<T>()?.first().copied(),
                 None => None,
             };
             let rows = cpu::Rows::<T>::new(p, x, target)?;
             rows.check_labels()?;
-            rows.gradients(dloss.as_slice()?, total, dx.as_mut_slice()?)
+            rows.gradients(dloss.as_slice()?, total, dx.as_mut_slice()?);
+            Ok(dx)
         }),
+        gpu => gpu::backward(&gpu, rung, p, x, target, total_weight, dloss),
     }
-    Ok(dx)
 }
