@@ -13,6 +13,7 @@
 //! normalization", 2015.
 
 mod cpu;
+mod gpu;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +24,8 @@ use crate::{Device, Result, Storage};
 
 /// The kernels from the plain one up: a channel at a time, and threads sharing the planes.
 pub const RUNGS: &[&str] = &["plain", "planes"];
-/// The kernels on a GPU.
-pub const GPU_RUNGS: &[&str] = &["plain"];
+/// The kernels on a GPU: sums over a channel by a thread per part of it, and by threads that share it.
+pub const GPU_RUNGS: &[&str] = &["plain", "tree"];
 
 /// The tensor as `[samples, channels, inner]`.
 #[repr(C)]
@@ -97,19 +98,21 @@ pub fn statistics(p: &BatchNorm, x: &Storage) -> Result<(Storage, Storage)> {
 /// [`statistics`] by the kernel `RUNGS[rung]`.
 pub fn statistics_rung(rung: usize, p: &BatchNorm, x: &Storage) -> Result<(Storage, Storage)> {
     p.check("batch_norm", &[x], &[])?;
-    let mut mean = Storage::empty(&x.device(), x.dtype(), p.channels as usize)?;
-    let mut var = Storage::empty(&x.device(), x.dtype(), p.channels as usize)?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
-        Device::Cpu => for_float!("batch_norm", x.dtype(), T => {
-            let kernel = match rung {
-                0 => cpu::statistics::<T>,
-                _ => cpu::statistics_by_plane::<T>,
-            };
-            kernel(p, x.as_slice()?, mean.as_mut_slice()?, var.as_mut_slice()?)
-        }),
+        Device::Cpu => {
+            let mut mean = Storage::empty(&Device::Cpu, x.dtype(), p.channels as usize)?;
+            let mut var = Storage::empty(&Device::Cpu, x.dtype(), p.channels as usize)?;
+            for_float!("batch_norm", x.dtype(), T => {
+                let kernel = match rung {
+                    0 => cpu::statistics::<T>,
+                    _ => cpu::statistics_by_plane::<T>,
+                };
+                kernel(p, x.as_slice()?, mean.as_mut_slice()?, var.as_mut_slice()?)
+            });
+            Ok((mean, var))
+        }
+        gpu => gpu::statistics(&gpu, rung, p, x),
     }
-    Ok((mean, var))
 }
 
 /// `y` from `x`.
@@ -120,18 +123,20 @@ pub fn forward(p: &BatchNorm, channels: &Channels, x: &Storage) -> Result<Storag
 /// [`forward`] by the kernel `RUNGS[rung]`.
 pub fn forward_rung(rung: usize, p: &BatchNorm, channels: &Channels, x: &Storage) -> Result<Storage> {
     p.check("batch_norm", &[x], &channels.all())?;
-    let mut y = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
-        Device::Cpu => for_float!("batch_norm", x.dtype(), T => {
-            let kernel = match rung {
-                0 => cpu::forward::<T>,
-                _ => cpu::forward_by_plane::<T>,
-            };
-            kernel(p, &cpu::Slices::new(channels)?, x.as_slice()?, y.as_mut_slice()?)
-        }),
+        Device::Cpu => {
+            let mut y = Storage::empty(&Device::Cpu, x.dtype(), x.len())?;
+            for_float!("batch_norm", x.dtype(), T => {
+                let kernel = match rung {
+                    0 => cpu::forward::<T>,
+                    _ => cpu::forward_by_plane::<T>,
+                };
+                kernel(p, &cpu::Slices::new(channels)?, x.as_slice()?, y.as_mut_slice()?)
+            });
+            Ok(y)
+        }
+        gpu => gpu::forward(&gpu, p, channels, x),
     }
-    Ok(y)
 }
 
 /// The gradients from `x` and `dy`; `dx` only where it is wanted.
@@ -155,26 +160,34 @@ pub fn backward_rung(
     dx_wanted: bool,
 ) -> Result<Gradients> {
     p.check("batch_norm_backward", &[x, dy], &channels.all())?;
-    let (device, dtype) = (x.device(), x.dtype());
-    let mut dweight = Storage::empty(&device, dtype, p.channels as usize)?;
-    let mut dbias = Storage::empty(&device, dtype, p.channels as usize)?;
-    let mut dx = if dx_wanted { Some(Storage::empty(&device, dtype, x.len())?) } else { None };
-    match device {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
-        Device::Cpu => for_float!("batch_norm_backward", dtype, T => {
-            let (sums, input) = match rung {
-                0 => (cpu::sums::<T> as cpu::Sums<T>, cpu::backward::<T> as cpu::Backward<T>),
-                _ => (cpu::sums_by_plane::<T> as _, cpu::backward_by_plane::<T> as _),
+    match x.device() {
+        Device::Cpu => {
+            let new = |len| Storage::empty(&Device::Cpu, x.dtype(), len);
+            let (mut dweight, mut dbias) = (new(p.channels as usize)?, new(p.channels as usize)?);
+            let mut dx = if dx_wanted { Some(new(x.len())?) } else { None };
+            for_float!("batch_norm_backward", x.dtype(), T => {
+                let (sums, input) = match rung {
+                    0 => (cpu::sums::<T> as cpu::Sums<T>, cpu::backward::<T> as cpu::Backward<T>),
+                    _ => (cpu::sums_by_plane::<T> as _, cpu::backward_by_plane::<T> as _),
+                };
+                let channels = cpu::Slices::new(channels)?;
+                let (x, dy) = (x.as_slice()?, dy.as_slice()?);
+                sums(p, &channels, x, dy, dweight.as_mut_slice()?, dbias.as_mut_slice()?);
+                if let Some(dx) = &mut dx {
+                    input(p, &channels, x, dy, dweight.as_slice()?, dbias.as_slice()?, dx.as_mut_slice()?);
+                }
+            });
+            Ok(Gradients { dx, dweight, dbias })
+        }
+        gpu => {
+            let (dweight, dbias) = gpu::sums(&gpu, rung, p, channels, x, dy)?;
+            let dx = match dx_wanted {
+                true => Some(gpu::backward(&gpu, p, channels, [x, dy], [&dweight, &dbias])?),
+                false => None,
             };
-            let channels = cpu::Slices::new(channels)?;
-            let (x, dy) = (x.as_slice()?, dy.as_slice()?);
-            sums(p, &channels, x, dy, dweight.as_mut_slice()?, dbias.as_mut_slice()?);
-            if let Some(dx) = &mut dx {
-                input(p, &channels, x, dy, dweight.as_slice()?, dbias.as_slice()?, dx.as_mut_slice()?);
-            }
-        }),
+            Ok(Gradients { dx, dweight, dbias })
+        }
     }
-    Ok(Gradients { dx, dweight, dbias })
 }
 
 /// `running = (1 - momentum) running + momentum factor batch`, all `[channels]`; the factor is 1 for
@@ -186,10 +199,10 @@ pub fn update_running(running: &mut Storage, batch: &Storage, momentum: f64, fac
         return shape_error("batch_norm", message);
     }
     match running.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("batch_norm", running.dtype(), T => {
             cpu::update_running::<T>(running.as_mut_slice()?, batch.as_slice()?, momentum, factor)
         }),
+        gpu => gpu::update_running(&gpu, running, batch, momentum, factor)?,
     }
     Ok(())
 }

@@ -1,10 +1,15 @@
 use super::*;
+use crate::device::gpu;
 use crate::split::same_bits_on_any_number_of_threads;
 use crate::{DType, Float};
 
 fn wave<T: Float>(n: usize, shift: f64) -> Storage {
+    wave_on::<T>(&Device::Cpu, n, shift)
+}
+
+fn wave_on<T: Float>(device: &Device, n: usize, shift: f64) -> Storage {
     let values: Vec<T> = (0..n).map(|i| T::of((i as f64 * 0.77).sin() + shift)).collect();
-    Storage::from_slice(&Device::Cpu, &values).unwrap()
+    Storage::from_slice(device, &values).unwrap()
 }
 
 fn values(x: &Storage) -> Vec<f64> {
@@ -49,11 +54,26 @@ fn rungs_agree() {
 
 #[test]
 fn a_large_mean_costs_no_digits_of_the_variance() {
-    let p = BatchNorm { samples: 4, channels: 1, inner: 10_000, of_batch: 1 };
-    let [_, exact, ..] = run::<f64>(0, &p, false, 300.0);
-    for rung in [0, 1] {
-        let [_, var, ..] = run::<f32>(rung, &p, false, 300.0);
-        assert!((var[0] / exact[0] - 1.0).abs() < 1e-4, "{var:?} {exact:?}");
+    for (samples, inner) in [(4, 10_000), (40_000, 1), (3, 100_000)] {
+        let p = BatchNorm { samples, channels: 1, inner, of_batch: 1 };
+        let [_, exact, ..] = run::<f64>(0, &p, false, 300.0);
+        for device in [Some(Device::Cpu), gpu()].into_iter().flatten() {
+            let x = wave_on::<f32>(&device, p.count(), 300.0);
+            for rung in [0, 1] {
+                let var = values(&statistics_rung(rung, &p, &x).unwrap().1);
+                assert!((var[0] / exact[0] - 1.0).abs() < 1e-4, "{device}: {var:?} {exact:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_statistics_of_nothing_are_nan_on_a_gpu_too() {
+    let Some(gpu) = gpu() else { return };
+    let p = BatchNorm { samples: 0, channels: 3, inner: 5, of_batch: 1 };
+    for rung in 0..GPU_RUNGS.len() {
+        let (mean, var) = statistics_rung(rung, &p, &wave_on::<f32>(&gpu, 0, 0.0)).unwrap();
+        assert!([values(&mean), values(&var)].concat().iter().all(|x| x.is_nan()));
     }
 }
 
