@@ -1,8 +1,11 @@
 //! Losses: every reduction, with weights, smoothing and ignored labels in every combination.
 
 use voxgrad_engine::ops::{CrossEntropyOptions, Reduction};
+use voxgrad_kernels::ops::cross_entropy::{self as kernel, CrossEntropy, Target};
+use voxgrad_kernels::{DType, Result, Storage};
 
 use super::{Case, case};
+use crate::common::Ladder;
 use crate::common::input::{Input, away_from, below, between, uniform};
 
 const REDUCTIONS: [(&str, Reduction); 3] =
@@ -117,4 +120,75 @@ fn binary_losses() -> Vec<Case> {
         }
     }
     cases
+}
+
+/// Cross-entropy of few rows and many, of rows that lie side by side and of pixels.
+pub fn ladders() -> Vec<Ladder> {
+    let mut ladders = Vec::new();
+    for (outer, classes, inner) in [
+        (8, 4, 1),
+        (1, 3, 1),
+        (0, 3, 1),
+        (64, 10, 1),
+        (257, 1000, 1),
+        (3, 5, 7),
+        (40, 21, 50),
+        (2, 2, 70_000),
+    ] {
+        for (name, reduction) in REDUCTIONS {
+            for (weighted, log_probabilities, label_smoothing) in
+                [(false, 0, 0.0), (true, 0, 0.0), (false, 0, 0.2), (true, 0, 0.2), (true, 1, 0.2)]
+            {
+                let p = CrossEntropy { outer, classes, inner, ignore_index: 1, log_probabilities };
+                let [n, c, i] = [outer, classes, inner].map(|size| size as usize);
+                let what = format!(
+                    "[{n}, {c}, {i}], {name}{}{}{}",
+                    if weighted { ", weights" } else { "" },
+                    if label_smoothing > 0.0 { ", smoothed" } else { "" },
+                    if log_probabilities == 1 { ", log-probabilities" } else { "" },
+                );
+                let one_each = if reduction == Reduction::None { n * i } else { 1 };
+                let inputs = [
+                    between(-3.0, 3.0, &[n, c, i]),
+                    between(0.0, f64::from(classes), &[n, i]),
+                    between(0.3, 2.0, &[c]),
+                    uniform(&[one_each]),
+                    between(2.0, 3.0, &[1]),
+                ];
+                let rungs = [kernel::RUNGS, kernel::GPU_RUNGS];
+                let flops = 5 * (n * c * i) as u64;
+                let target = move |t: &[Storage], run: &dyn Fn(&Target) -> Result<Vec<Storage>>| {
+                    run(&Target { labels: &t[1], weight: weighted.then_some(&t[2]), label_smoothing })
+                };
+                let forward =
+                    Ladder::new("cross_entropy", &what, rungs, inputs.clone(), flops, move |rung, t| {
+                        target(t, &|target| {
+                            let forward = kernel::forward_rung(rung, &p, reduction, &t[0], target)?;
+                            Ok([Some(forward.loss), forward.total_weight].into_iter().flatten().collect())
+                        })
+                    });
+                ladders.push(forward.prepared(with_labels));
+                let run = move |rung, t: &[Storage]| {
+                    let total_weight = (reduction == Reduction::Mean).then_some(&t[4]);
+                    target(t, &|target| {
+                        Ok(vec![kernel::backward_rung(rung, &p, &t[0], target, total_weight, &t[3])?])
+                    })
+                };
+                let backward = Ladder::new("cross_entropy_backward", &what, rungs, inputs, flops, run);
+                ladders.push(backward.prepared(with_labels));
+            }
+        }
+    }
+    ladders
+}
+
+/// Input 1 rounded down to labels.
+fn with_labels(mut t: Vec<Storage>) -> Result<Vec<Storage>> {
+    let numbers = match t[1].dtype() {
+        DType::F64 => t[1].to_vec::<f64>()?,
+        _ => t[1].to_vec::<f32>()?.into_iter().map(f64::from).collect(),
+    };
+    let labels: Vec<u32> = numbers.into_iter().map(|x| x as u32).collect();
+    t[1] = Storage::from_slice(&t[1].device(), &labels)?;
+    Ok(t)
 }

@@ -136,9 +136,14 @@ fn asked_for(op: &str) -> bool {
 
 /// Every kernel with several rungs.
 pub fn ladders() -> Vec<Ladder> {
-    [matmul::ladders(), conv::ladders(), pool::ladders(), batch_norm::ladders()]
-        .into_iter()
-        .flatten()
-        .filter(|ladder| asked_for(ladder.kernel))
-        .collect()
+    let families = [
+        reduce::ladders(),
+        matmul::ladders(),
+        conv::ladders(),
+        pool::ladders(),
+        batch_norm::ladders(),
+        softmax::ladders(),
+        loss::ladders(),
+    ];
+    families.into_iter().flatten().filter(|ladder| asked_for(ladder.kernel)).collect()
 }

@@ -1,8 +1,10 @@
 //! Sums, means, variances and maxima over dimensions.
 
 use voxgrad_engine::{Result, Tensor};
+use voxgrad_kernels::ops::reduce::{self as kernel, Extreme, Reduce};
 
 use super::{Case, case, case_with};
+use crate::common::Ladder;
 use crate::common::input::{Input, distinct, uniform};
 
 /// Shapes and the dimensions reduced: none means all.
@@ -67,4 +69,57 @@ pub fn cases() -> Vec<Case> {
     cases.push(case("sum", "a scalar", [uniform(&[])], |x| x[0].sum(&[], false)));
     cases.push(case("sum", "of nothing", [uniform(&[2, 0])], |x| x[0].sum(&[1], false)));
     cases
+}
+
+/// Sums over dimensions of every kind, and extremes along one.
+pub fn ladders() -> Vec<Ladder> {
+    let mut ladders = Vec::new();
+    let sums: [(&'static [usize], &'static [bool]); 12] = [
+        (&[33], &[true]),
+        (&[3, 5, 7], &[true, false, true]),
+        (&[3, 5, 7], &[false, true, false]),
+        (&[2, 3, 4, 5, 6], &[true, false, true, false, true]),
+        (&[2, 0, 3], &[false, true, false]),
+        (&[64, 10], &[true, false]),
+        (&[300, 700], &[true, false]),
+        (&[1024, 1025], &[false, true]),
+        (&[9000, 24], &[true, false]),
+        (&[64, 16, 32, 32], &[true, false, true, true]),
+        (&[2, 3, 73_000], &[true, false, true]),
+        (&[64, 16, 32, 32], &[true; 4]),
+    ];
+    for (shape, reduced) in sums {
+        let over: Vec<usize> = (0..shape.len()).filter(|&d| reduced[d]).collect();
+        let rungs = [kernel::SUM_RUNGS, kernel::GPU_RUNGS];
+        let numel = shape.iter().product::<usize>() as u64;
+        let run = move |rung, t: &[_]| {
+            Ok(kernel::sum_dims_rung(rung, &t[0], shape, reduced)?.into_iter().collect())
+        };
+        ladders.push(Ladder::new(
+            "sum",
+            format!("{shape:?} over {over:?}"),
+            rungs,
+            [uniform(shape)],
+            numel,
+            run,
+        ));
+    }
+    for (outer, dim, inner) in
+        [(3, 5, 7), (20, 1, 3), (1, 33, 1), (7, 1000, 1), (2, 300, 37), (1, 300_000, 1), (64, 256, 64)]
+    {
+        let p = Reduce { outer, dim, inner };
+        let sizes = [outer, dim, inner];
+        let x = distinct(0, &sizes.map(|size| size as usize));
+        let numel = u64::from(outer) * u64::from(dim) * u64::from(inner);
+        for (name, which) in [("max", Extreme::Max), ("min", Extreme::Min)] {
+            let rungs = [kernel::EXTREME_RUNGS, kernel::GPU_RUNGS];
+            let run = move |rung, t: &[_]| {
+                let (y, index) = kernel::extreme_rung(rung, which, &p, &t[0])?;
+                let dx = kernel::extreme_backward(&p, &index, &y)?;
+                Ok(vec![y, index, dx])
+            };
+            ladders.push(Ladder::new(name, format!("{sizes:?}"), rungs, [x.clone()], numel, run));
+        }
+    }
+    ladders
 }
