@@ -24,10 +24,26 @@ pub mod softmax;
 /// The text of all GPU kernels.
 #[cfg(test)]
 static SOURCES: &[&crate::device::Source] = &[
+    &batch_norm::gpu::SOURCE,
     &conv::gpu::SOURCE,
     &conv::gpu::TILED,
+    &cross_entropy::gpu::SOURCE,
     &elementwise::SOURCE,
+    &elementwise::BINARY_SOURCE,
     &elementwise::UNARY_SOURCE,
+    &loss::gpu::SOURCE,
     &matmul::SOURCE,
     &matmul::TILED_SOURCE,
+    &reduce::EXTREME_SOURCE,
+    &reduce::SOURCE,
+    &softmax::SOURCE,
+    &layout::SOURCE,
+    &layout::INDEX_SELECT_SOURCE,
+    &optimizer::SGD_SOURCE,
+    &optimizer::ADAM_SOURCE,
+    &optimizer::RMSPROP_SOURCE,
+    &optimizer::ADAGRAD_SOURCE,
+    &elementwise::SOURCE,
+    &elementwise::BINARY_SOURCE,
+    &elementwise::UNARY_SOURCE,
 ];

@@ -1,6 +1,7 @@
 //! Arithmetic on two buffers with broadcasting, each operation beside its two derivatives.
 
 use super::cpu;
+use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::ops::layout::{MAX_DIMS, check_size, collapse, stretched_strides};
@@ -165,17 +166,45 @@ impl<T: Float> Use<T> for Backward<'_, T> {
     }
 }
 
+pub(crate) static SOURCE: Source =
+    Source { name: "binary", wgsl: concat!(include_str!("math.wgsl"), include_str!("binary.wgsl")) };
+static FORWARD: Kernel = Kernel::new(&SOURCE, "binary_forward");
+static BACKWARD: Kernel = Kernel::new(&SOURCE, "binary_backward");
+
+/// What the GPU kernels are told.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct BinaryCall {
+    op: u32,
+    side: u32,
+    n: u32,
+    ndim: u32,
+    shape: [u32; MAX_DIMS],
+    a: [u32; MAX_DIMS],
+    b: [u32; MAX_DIMS],
+}
+
+impl BinaryCall {
+    fn new(op: Binary, side: Side, p: &Broadcast) -> BinaryCall {
+        let Broadcast { n, ndim, shape, a, b } = *p;
+        BinaryCall { op: op as u32, side: side as u32, n, ndim, shape, a, b }
+    }
+}
+
 /// `y = a op b`, each buffer with its shape; y has the shape the two broadcast to.
 pub fn binary(op: Binary, a: (&Storage, &[usize]), b: (&Storage, &[usize])) -> Result<Storage> {
     let p = Broadcast::new(op, a, b)?;
     let (a, b) = (a.0, b.0);
     let mut y = Storage::empty(&a.device(), a.dtype(), p.n as usize)?;
     match a.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(op.name(), a.dtype(), T => {
             let each = Forward::<T> { p: &p, a: a.as_slice()?, b: b.as_slice()?, y: y.as_mut_slice()? };
             table::<T, _>(op, each)
         }),
+        gpu => {
+            let call = BinaryCall::new(op, Side::Left, &p);
+            gpu.launch(&FORWARD, Grid::threads(y.len()), &call, &[a, b], &mut [&mut y])?
+        }
     }
     Ok(y)
 }
@@ -197,11 +226,14 @@ pub fn binary_backward(
     }
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), dy.len())?;
     match dy.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!(op.name(), dy.dtype(), T => {
             let (a, b, dy, dx) = (a.as_slice()?, b.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?);
             table::<T, _>(op, Backward::<T> { p: &p, side, a, b, dy, dx })
         }),
+        gpu => {
+            let call = BinaryCall::new(op, side, &p);
+            gpu.launch(&BACKWARD, Grid::threads(dy.len()), &call, &[a, b, dy], &mut [&mut dx])?
+        }
     }
     Ok(dx)
 }

@@ -4,8 +4,12 @@
 mod binary;
 pub(crate) mod cpu;
 pub(crate) mod math;
+#[cfg(test)]
+mod tests;
 mod unary;
 
+#[cfg(test)]
+pub(crate) use binary::SOURCE as BINARY_SOURCE;
 pub use binary::{Binary, Broadcast, Side, binary, binary_backward};
 #[cfg(test)]
 pub(crate) use unary::SOURCE as UNARY_SOURCE;

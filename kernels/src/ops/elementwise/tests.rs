@@ -1,0 +1,52 @@
+//! Arithmetic on a GPU against the same on the CPU.
+
+use super::*;
+use crate::device::gpu;
+
+fn on(device: &Device, values: &[f32]) -> Storage {
+    Storage::from_slice(device, values).unwrap()
+}
+
+fn assert_same(what: &str, got: &Storage, wanted: &Storage, tolerance: f32) {
+    let (got, wanted) = (got.to_vec::<f32>().unwrap(), wanted.to_vec::<f32>().unwrap());
+    assert_eq!(got.len(), wanted.len());
+    for (i, (&got, &wanted)) in got.iter().zip(&wanted).enumerate() {
+        let same = got == wanted || (got - wanted).abs() <= tolerance * wanted.abs();
+        assert!(same || got.is_nan() && wanted.is_nan(), "{what}, element {i}: {got}, expected {wanted}");
+    }
+}
+
+/// A row of groups is full at 65,535 of them.
+#[test]
+fn a_grid_of_several_rows_reaches_every_element() {
+    let Some(gpu) = gpu() else { return };
+    let n = 65_535 * 256 + 1_000;
+    let a: Vec<f32> = (0..n).map(|i| (i % 1_000_003) as f32).collect();
+    let (a, b) = (on(&gpu, &a), on(&gpu, &[3.0]));
+    let y = binary(Binary::Sub, (&a, &[n]), (&b, &[1])).unwrap().to_vec::<f32>().unwrap();
+    let wrong = y.iter().enumerate().find(|(i, y)| **y != (i % 1_000_003) as f32 - 3.0);
+    assert_eq!((y.len(), wrong), (n, None));
+}
+
+/// NaN, zeros, ties, negative bases: every pair, with `a` along rows and `b` along columns.
+#[test]
+fn awkward_operands_give_what_they_give_on_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let values = [f32::NAN, -2.5, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0, 7.25, 1e-30, -1e30];
+    let n = values.len();
+    let dy: Vec<f32> = (0..n * n).map(|i| (i as f32 * 0.7).sin()).collect();
+    let all =
+        [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Pow, Binary::Minimum, Binary::Maximum];
+    for op in all {
+        let run = |device: &Device| {
+            let (x, dy) = (on(device, &values), on(device, &dy));
+            let (a, b) = ((&x, &[n, 1][..]), (&x, &[n][..]));
+            let y = binary(op, a, b).unwrap();
+            let backward = |side| binary_backward(op, side, a, b, &dy).unwrap();
+            [y, backward(Side::Left), backward(Side::Right)]
+        };
+        for (part, (got, wanted)) in ["y", "da", "db"].iter().zip(run(&gpu).iter().zip(&run(&Device::Cpu))) {
+            assert_same(&format!("{op:?}, {part}"), got, wanted, 1e-5);
+        }
+    }
+}
