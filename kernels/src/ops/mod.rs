@@ -46,4 +46,6 @@ static SOURCES: &[&crate::device::Source] = &[
     &elementwise::SOURCE,
     &elementwise::BINARY_SOURCE,
     &elementwise::UNARY_SOURCE,
+    &layout::SOURCE,
+    &layout::INDEX_SELECT_SOURCE,
 ];

@@ -11,13 +11,20 @@ mod cpu;
 mod index_select;
 mod strides;
 
+#[cfg(test)]
+pub(crate) use index_select::SOURCE as INDEX_SELECT_SOURCE;
 pub use index_select::{IndexSelect, index_select, index_select_backward};
 pub(crate) use strides::{check_size, collapse, runs, stretched_strides};
 
+use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_element;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
 use crate::{Device, Result, Storage};
+
+pub(crate) static SOURCE: Source = Source { name: "layout", wgsl: include_str!("layout.wgsl") };
+static READ: Kernel = Kernel::new(&SOURCE, "read_strided");
+static WRITE: Kernel = Kernel::new(&SOURCE, "write_strided");
 
 /// The most dimensions a parameter struct describes.
 pub const MAX_DIMS: usize = 8;
@@ -70,8 +77,8 @@ pub fn read_strided(x: &Storage, offset: usize, shape: &[usize], strides: &[usiz
     let p = Strided::new("read_strided", x.len(), offset, shape, strides)?;
     let mut y = Storage::empty(&x.device(), x.dtype(), p.n as usize)?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_element!(x.dtype(), T => cpu::read::<T>(&p, x.as_slice()?, y.as_mut_slice()?)),
+        gpu => gpu.launch(&READ, Grid::threads(y.len()), &p, &[x], &mut [&mut y])?,
     }
     Ok(y)
 }
@@ -92,8 +99,8 @@ pub fn write_strided(
     same_device_and_dtype("write_strided", &[y, x])?;
     check_size("write_strided", x, shape)?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_element!(x.dtype(), T => cpu::write::<T>(&p, x.as_slice()?, y.as_mut_slice()?)),
+        gpu => gpu.launch(&WRITE, Grid::threads(x.len()), &p, &[x], &mut [y])?,
     }
     Ok(())
 }
