@@ -21,7 +21,7 @@ fn factor<T: Float>(word: u32, p: f64, scale: T) -> T {
 }
 
 /// 1 / (1 - p); nobody is left to be scaled when p is 1.
-fn scale<T: Float>(p: f64) -> T {
+pub fn scale<T: Float>(p: f64) -> T {
     if p as f32 == 1.0 { T::zero() } else { T::of(1.0 / (1.0 - p)) }
 }
 

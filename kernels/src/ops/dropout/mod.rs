@@ -13,12 +13,22 @@ mod cpu;
 #[cfg(test)]
 mod tests;
 
+use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::{Device, Error, Result, Storage};
 
 /// The kernels from the plain one up: a draw per element, and a draw per four.
 pub const RUNGS: &[&str] = &["plain", "four at a time"];
+/// The kernels on a GPU.
+pub const GPU_RUNGS: &[&str] = &["plain", "four at a time"];
+
+pub(crate) static SOURCE: Source = Source {
+    name: "dropout",
+    wgsl: concat!(include_str!("../../philox.wgsl"), include_str!("dropout.wgsl")),
+};
+static FORWARD: Kernel = Kernel::new(&SOURCE, "dropout");
+static FORWARD_BY_FOUR: Kernel = Kernel::new(&SOURCE, "dropout_by_four");
 
 /// Which random numbers are drawn, and how many neighbours share one.
 #[repr(C)]
@@ -42,6 +52,25 @@ impl Dropout {
     }
 }
 
+/// What the GPU kernels are told.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct DropoutCall {
+    len: u32,
+    group: u32,
+    seed: [u32; 2],
+    offset: [u32; 2],
+    p: f32,
+    scale: f32,
+}
+
+impl DropoutCall {
+    fn new(params: &Dropout, p: f64) -> DropoutCall {
+        let Dropout { len, group, seed, offset } = *params;
+        DropoutCall { len, group, seed, offset, p: p as f32, scale: cpu::scale(p) }
+    }
+}
+
 /// `y` from `x`, or `dx` from `dy`, with probability `p` of being dropped.
 ///
 /// # Errors
@@ -62,7 +91,6 @@ pub fn forward_rung(rung: usize, params: &Dropout, p: f64, x: &Storage) -> Resul
     }
     let mut y = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("dropout", x.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::forward::<T>,
@@ -70,6 +98,14 @@ pub fn forward_rung(rung: usize, params: &Dropout, p: f64, x: &Storage) -> Resul
             };
             kernel(params, p, x.as_slice()?, y.as_mut_slice()?)
         }),
+        gpu => {
+            let (kernel, grid) = match rung {
+                0 => (&FORWARD, Grid::threads(x.len())),
+                // Each group has 1024 elements.
+                _ => (&FORWARD_BY_FOUR, Grid::groups(x.len().div_ceil(1024))),
+            };
+            gpu.launch(kernel, grid, &DropoutCall::new(params, p), &[x], &mut [&mut y])?
+        }
     }
     Ok(y)
 }
