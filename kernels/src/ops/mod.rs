@@ -52,4 +52,8 @@ static SOURCES: &[&crate::device::Source] = &[
     &elementwise::UNARY_SOURCE,
     &layout::SOURCE,
     &layout::INDEX_SELECT_SOURCE,
+    &optimizer::SGD_SOURCE,
+    &optimizer::ADAM_SOURCE,
+    &optimizer::RMSPROP_SOURCE,
+    &optimizer::ADAGRAD_SOURCE,
 ];

@@ -30,6 +30,10 @@
 //! digit.
 
 mod cpu;
+mod gpu;
+
+#[cfg(test)]
+pub(crate) use gpu::{ADAGRAD_SOURCE, ADAM_SOURCE, RMSPROP_SOURCE, SGD_SOURCE};
 
 use crate::dtype::for_float;
 use crate::error::shape_error;
@@ -118,10 +122,10 @@ pub struct Adagrad {
 pub fn sgd(p: &Sgd, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Result<()> {
     check("sgd", w, g, state, (p.momentum != 0.0) as usize)?;
     match w.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("sgd", w.dtype(), T => {
             cpu::sgd::<T>(p, w.as_mut_slice()?, g.as_slice()?, slices(state)?)
         }),
+        device => gpu::sgd(&device, p, w, g, state)?,
     }
     Ok(())
 }
@@ -130,10 +134,10 @@ pub fn sgd(p: &Sgd, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Resu
 pub fn adam(p: &Adam, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Result<()> {
     check("adam", w, g, state, 2 + p.amsgrad as usize)?;
     match w.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("adam", w.dtype(), T => {
             cpu::adam::<T>(p, w.as_mut_slice()?, g.as_slice()?, slices(state)?)
         }),
+        device => gpu::adam(&device, p, w, g, state)?,
     }
     Ok(())
 }
@@ -142,10 +146,10 @@ pub fn adam(p: &Adam, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Re
 pub fn rmsprop(p: &RmsProp, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Result<()> {
     check("rmsprop", w, g, state, 1 + p.centered as usize + (p.momentum != 0.0) as usize)?;
     match w.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("rmsprop", w.dtype(), T => {
             cpu::rmsprop::<T>(p, w.as_mut_slice()?, g.as_slice()?, slices(state)?)
         }),
+        device => gpu::rmsprop(&device, p, w, g, state)?,
     }
     Ok(())
 }
@@ -154,10 +158,10 @@ pub fn rmsprop(p: &RmsProp, w: &mut Storage, g: &Storage, state: &mut [Storage])
 pub fn adagrad(p: &Adagrad, w: &mut Storage, g: &Storage, state: &mut [Storage]) -> Result<()> {
     check("adagrad", w, g, state, 1)?;
     match w.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("adagrad", w.dtype(), T => {
             cpu::adagrad::<T>(p, w.as_mut_slice()?, g.as_slice()?, slices(state)?)
         }),
+        device => gpu::adagrad(&device, p, w, g, state)?,
     }
     Ok(())
 }
@@ -184,6 +188,7 @@ fn slices<T: crate::Element>(state: &mut [Storage]) -> Result<Vec<&mut [T]>> {
 mod tests {
     use super::*;
     use crate::DType;
+    use crate::device::gpu;
 
     #[test]
     fn a_step_in_many_chunks_is_the_step_of_each_element() {
@@ -208,6 +213,75 @@ mod tests {
         assert_eq!(state[2].to_vec::<f32>().unwrap(), b);
         let wanted = values(1.0).into_iter().zip(&b).map(|(w, b)| w - 0.1 * b);
         assert_eq!(w.to_vec::<f32>().unwrap(), wanted.collect::<Vec<_>>());
+    }
+
+    /// Three steps of every rule, with a NaN among the gradients.
+    #[test]
+    fn a_gpu_steps_as_the_cpu_does() {
+        let Some(gpu) = gpu() else { return };
+        for weight_decay in [0.0, 0.01] {
+            for (nesterov, momentum) in [(0, 0.0), (0, 0.9), (1, 0.9)] {
+                compare(&gpu, (momentum != 0.0) as usize, |step, w, g, state| {
+                    let first = (step == 0) as u32;
+                    sgd(&Sgd { lr: 0.1, momentum, mix: 0.7, weight_decay, nesterov, first }, w, g, state)
+                });
+            }
+            for amsgrad in [0, 1] {
+                compare(&gpu, 2 + amsgrad as usize, |step, w, g, state| {
+                    let t = step as i32 + 1;
+                    let p = Adam {
+                        step_size: 0.1 / (1.0 - 0.9f64.powi(t)),
+                        correction: (1.0 - 0.999f64.powi(t)).sqrt(),
+                        mix1: 1.0 - 0.9,
+                        beta2: 0.999,
+                        mix2: 1.0 - 0.999,
+                        eps: 1e-8,
+                        shrink: 0.99,
+                        weight_decay,
+                        amsgrad,
+                        padding: 0,
+                    };
+                    adam(&p, w, g, state)
+                });
+            }
+            for (centered, momentum) in [(0, 0.0), (0, 0.9), (1, 0.0), (1, 0.9)] {
+                let (alpha, mix) = (0.3, 0.7);
+                let p =
+                    RmsProp { lr: 0.1, alpha, mix, eps: 1e-2, weight_decay, momentum, centered, padding: 0 };
+                let buffers = 1 + centered as usize + (momentum != 0.0) as usize;
+                compare(&gpu, buffers, |_, w, g, state| rmsprop(&p, w, g, state));
+            }
+            let p = Adagrad { lr: 0.1, eps: 1e-10, weight_decay };
+            compare(&gpu, 1, |_, w, g, state| adagrad(&p, w, g, state));
+        }
+    }
+
+    /// Three steps on the GPU and on the CPU, the parameter and `buffers` states compared.
+    fn compare(
+        gpu: &Device,
+        buffers: usize,
+        step: impl Fn(usize, &mut Storage, &Storage, &mut [Storage]) -> Result<()>,
+    ) {
+        let wave = |device: &Device, step: f32| {
+            let mut values: Vec<f32> = (0..1000).map(|i| (i as f32 * step).sin() + 0.01).collect();
+            if step > 0.3 {
+                values[17] = f32::NAN;
+            }
+            Storage::from_slice(device, &values).unwrap()
+        };
+        let run = |device: &Device| {
+            let mut w = wave(device, 0.1);
+            let zeros = || Storage::zeros(device, DType::F32, 1000).unwrap();
+            let mut state: Vec<Storage> = (0..buffers).map(|_| zeros()).collect();
+            (0..3).for_each(|n| step(n, &mut w, &wave(device, 0.31 + n as f32), &mut state).unwrap());
+            state.insert(0, w);
+            state.iter().flat_map(|x| x.to_vec::<f32>().unwrap()).collect::<Vec<_>>()
+        };
+        for (i, (&got, &wanted)) in run(gpu).iter().zip(&run(&Device::Cpu)).enumerate() {
+            let same = got.is_nan() && wanted.is_nan() || (got - wanted).abs() <= 1e-5 * (0.1 + wanted.abs());
+            let (buffer, element) = (i / 1000, i % 1000);
+            assert!(same, "element {element} of buffer {buffer}: {got}, expected {wanted}");
+        }
     }
 
     #[test]
