@@ -13,7 +13,7 @@
 //! normalization", 2015.
 
 mod cpu;
-mod gpu;
+pub(crate) mod gpu;
 #[cfg(test)]
 mod tests;
 

@@ -14,7 +14,7 @@
 //! is left, the mean is 0/0 = NaN, as in PyTorch.
 
 mod cpu;
-mod gpu;
+pub(crate) mod gpu;
 #[cfg(test)]
 mod tests;
 

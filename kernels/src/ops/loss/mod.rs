@@ -16,7 +16,7 @@
 //! `(1 - t) x + (1 + (p - 1) t) softplus(-x)`, which neither overflows nor takes the logarithm of 0.
 
 mod cpu;
-mod gpu;
+pub(crate) mod gpu;
 #[cfg(test)]
 mod tests;
 

@@ -18,6 +18,8 @@ mod tests;
 use std::ops::Range;
 
 pub(crate) use cpu::sum_row;
+#[cfg(test)]
+pub(crate) use extreme::SOURCE as EXTREME_SOURCE;
 pub use extreme::{EXTREME_RUNGS, Extreme, extreme, extreme_backward, extreme_rung};
 use group::Share;
 
