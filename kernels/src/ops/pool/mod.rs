@@ -17,6 +17,7 @@ mod cpu_rows;
 #[cfg(test)]
 mod tests;
 
+use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device;
@@ -24,8 +25,26 @@ use crate::{DType, Device, Result, Storage};
 
 /// The kernels from the plain one up: one output at a time, and whole rows of outputs.
 pub const RUNGS: &[&str] = &["plain", "rows"];
-/// The kernels on a GPU.
-pub const GPU_RUNGS: &[&str] = &["plain"];
+/// The kernels on a GPU: one output at a time, and four in a column.
+pub const GPU_RUNGS: &[&str] = &["plain", "columns"];
+
+pub(crate) static SOURCE: Source =
+    Source { name: "pool", wgsl: concat!(include_str!("window.wgsl"), include_str!("pool.wgsl")) };
+static MAX_FORWARD: Kernel = Kernel::new(&SOURCE, "max_pool_forward");
+static MAX_BACKWARD: Kernel = Kernel::new(&SOURCE, "max_pool_backward");
+static AVG_FORWARD: Kernel = Kernel::new(&SOURCE, "avg_pool_forward");
+static AVG_BACKWARD: Kernel = Kernel::new(&SOURCE, "avg_pool_backward");
+
+pub(crate) static COLUMNS_SOURCE: Source = Source {
+    name: "pool_columns",
+    wgsl: concat!(include_str!("window.wgsl"), include_str!("pool_columns.wgsl")),
+};
+static MAX_FORWARD_COLUMNS: Kernel = Kernel::new(&COLUMNS_SOURCE, "max_pool_forward_columns");
+static MAX_BACKWARD_COLUMNS: Kernel = Kernel::new(&COLUMNS_SOURCE, "max_pool_backward_columns");
+static AVG_FORWARD_COLUMNS: Kernel = Kernel::new(&COLUMNS_SOURCE, "avg_pool_forward_columns");
+static AVG_BACKWARD_COLUMNS: Kernel = Kernel::new(&COLUMNS_SOURCE, "avg_pool_backward_columns");
+static MAX_FORWARD_SHARED: Kernel = Kernel::new(&COLUMNS_SOURCE, "max_pool_forward_shared");
+static AVG_FORWARD_SHARED: Kernel = Kernel::new(&COLUMNS_SOURCE, "avg_pool_forward_shared");
 
 /// What `argmax` holds for a window that lies in the margin altogether.
 pub(crate) const NOWHERE: u32 = u32::MAX;
@@ -149,6 +168,24 @@ impl Pool {
         self.out_d as usize * self.out_h as usize * self.out_w as usize
     }
 
+    /// Whether a GPU gives each window to a workgroup: large ones, unless there are a great many.
+    fn shares_windows(&self) -> bool {
+        self.taps() >= 4096 || self.taps() >= 256 && self.out_len() < 1 << 16
+    }
+
+    /// A thread for every four outputs in a column.
+    fn out_columns(&self) -> Grid {
+        let [depth, height, width] = self.out_size();
+        Grid::threads(self.planes as usize * depth * height.div_ceil(4) * width)
+    }
+
+    /// A thread for every four inputs in a column.
+    fn in_columns(&self) -> Grid {
+        let [planes, depth, height, width] =
+            [self.planes, self.in_d, self.in_h, self.in_w].map(|size| size as usize);
+        Grid::threads(planes * depth * height.div_ceil(4) * width)
+    }
+
     /// The elements of a window.
     fn taps(&self) -> usize {
         self.kernel_d as usize * self.kernel_h as usize * self.kernel_w as usize
@@ -175,13 +212,12 @@ pub fn max_forward(p: &Pool, x: &Storage) -> Result<(Storage, Storage)> {
     max_forward_rung(usize::MAX, p, x)
 }
 
-/// [`max_forward`] by the kernel `RUNGS[rung]`.
+/// [`max_forward`] by the kernel `RUNGS[rung]`, or `GPU_RUNGS[rung]`.
 pub fn max_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<(Storage, Storage)> {
     check("max_pool", "input", x, p.in_len())?;
     let mut y = Storage::empty(&x.device(), x.dtype(), p.out_len())?;
     let mut argmax = Storage::empty(&x.device(), DType::U32, p.out_len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("max_pool", x.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::max_forward::<T>,
@@ -189,6 +225,14 @@ pub fn max_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<(Storage, 
             };
             kernel(p, x.as_slice()?, y.as_mut_slice()?, argmax.as_mut_slice()?)
         }),
+        gpu => {
+            let (kernel, grid) = match rung {
+                0 => (&MAX_FORWARD, Grid::threads(y.len())),
+                _ if p.shares_windows() => (&MAX_FORWARD_SHARED, Grid::groups(y.len())),
+                _ => (&MAX_FORWARD_COLUMNS, p.out_columns()),
+            };
+            gpu.launch(kernel, grid, p, &[x], &mut [&mut y, &mut argmax])?
+        }
     }
     Ok((y, argmax))
 }
@@ -198,14 +242,13 @@ pub fn max_backward(p: &Pool, argmax: &Storage, dy: &Storage) -> Result<Storage>
     max_backward_rung(usize::MAX, p, argmax, dy)
 }
 
-/// [`max_backward`] by the kernel `RUNGS[rung]`.
+/// [`max_backward`] by the kernel `RUNGS[rung]`, or `GPU_RUNGS[rung]`.
 pub fn max_backward_rung(rung: usize, p: &Pool, argmax: &Storage, dy: &Storage) -> Result<Storage> {
     same_device("max_pool_backward", &[argmax, dy])?;
     check("max_pool_backward", "argmax", argmax, p.out_len())?;
     check("max_pool_backward", "gradient", dy, p.out_len())?;
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.in_len())?;
     match dy.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("max_pool_backward", dy.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::max_backward::<T>,
@@ -213,6 +256,13 @@ pub fn max_backward_rung(rung: usize, p: &Pool, argmax: &Storage, dy: &Storage) 
             };
             kernel(p, argmax.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?)
         }),
+        gpu => {
+            let (kernel, grid) = match rung {
+                0 => (&MAX_BACKWARD, Grid::threads(dx.len())),
+                _ => (&MAX_BACKWARD_COLUMNS, p.in_columns()),
+            };
+            gpu.launch(kernel, grid, p, &[argmax, dy], &mut [&mut dx])?
+        }
     }
     Ok(dx)
 }
@@ -222,12 +272,11 @@ pub fn avg_forward(p: &Pool, x: &Storage) -> Result<Storage> {
     avg_forward_rung(usize::MAX, p, x)
 }
 
-/// [`avg_forward`] by the kernel `RUNGS[rung]`.
+/// [`avg_forward`] by the kernel `RUNGS[rung]`, or `GPU_RUNGS[rung]`.
 pub fn avg_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<Storage> {
     check("avg_pool", "input", x, p.in_len())?;
     let mut y = Storage::empty(&x.device(), x.dtype(), p.out_len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("avg_pool", x.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::avg_forward::<T>,
@@ -235,6 +284,14 @@ pub fn avg_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<Storage> {
             };
             kernel(p, x.as_slice()?, y.as_mut_slice()?)
         }),
+        gpu => {
+            let (kernel, grid) = match rung {
+                0 => (&AVG_FORWARD, Grid::threads(y.len())),
+                _ if p.shares_windows() => (&AVG_FORWARD_SHARED, Grid::groups(y.len())),
+                _ => (&AVG_FORWARD_COLUMNS, p.out_columns()),
+            };
+            gpu.launch(kernel, grid, p, &[x], &mut [&mut y])?
+        }
     }
     Ok(y)
 }
@@ -244,12 +301,11 @@ pub fn avg_backward(p: &Pool, dy: &Storage) -> Result<Storage> {
     avg_backward_rung(usize::MAX, p, dy)
 }
 
-/// [`avg_backward`] by the kernel `RUNGS[rung]`.
+/// [`avg_backward`] by the kernel `RUNGS[rung]`, or `GPU_RUNGS[rung]`.
 pub fn avg_backward_rung(rung: usize, p: &Pool, dy: &Storage) -> Result<Storage> {
     check("avg_pool_backward", "gradient", dy, p.out_len())?;
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.in_len())?;
     match dy.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("avg_pool_backward", dy.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::avg_backward::<T>,
@@ -257,6 +313,13 @@ pub fn avg_backward_rung(rung: usize, p: &Pool, dy: &Storage) -> Result<Storage>
             };
             kernel(p, dy.as_slice()?, dx.as_mut_slice()?)
         }),
+        gpu => {
+            let (kernel, grid) = match rung {
+                0 => (&AVG_BACKWARD, Grid::threads(dx.len())),
+                _ => (&AVG_BACKWARD_COLUMNS, p.in_columns()),
+            };
+            gpu.launch(kernel, grid, p, &[dy], &mut [&mut dx])?
+        }
     }
     Ok(dx)
 }
