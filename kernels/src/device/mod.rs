@@ -149,8 +149,23 @@ impl fmt::Display for Device {
     }
 }
 
-/// For tests: the GPU, or none and a line that says why.
+/// For tests: a GPU, or else the first adapter in software, or none and a line that says why.
 #[cfg(test)]
 pub(crate) fn gpu() -> Option<Device> {
-    Device::wgpu().map_err(|error| eprintln!("skipped: {error}")).ok()
+    let software = |error| match Device::wgpu_adapters().first() {
+        Some(adapter) if std::env::var_os("VOXGRAD_WGPU_ADAPTER").is_none() => {
+            Device::wgpu_named(&adapter.name)
+        }
+        _ => Err(error),
+    };
+    let gpu = Device::wgpu().or_else(software);
+    let required = std::env::var("VOXGRAD_REQUIRE").is_ok_and(|names| names.contains("wgpu"));
+    match gpu {
+        Ok(gpu) => Some(gpu),
+        Err(error) if required => panic!("VOXGRAD_REQUIRE asks for wgpu: {error}"),
+        Err(error) => {
+            eprintln!("skipped, needs wgpu: {error}");
+            None
+        }
+    }
 }

@@ -1,19 +1,8 @@
-//! What only the data on a GPU can show to be wrong is reported by the next read, once.
-//!
-//! A program of its own, with its tests one after the other: all that is launched on a device shares
-//! its table of faults.
-
-use std::sync::Mutex;
+//! Labels that are no classes and inputs that are no probabilities, by every rung.
 
 use voxgrad_kernels::ops::cross_entropy::{self, CrossEntropy, Target};
 use voxgrad_kernels::ops::loss::{self, Inputs, Kind, Reduction};
 use voxgrad_kernels::{Device, Element, Storage};
-
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn gpu() -> Option<Device> {
-    Device::wgpu().map_err(|error| eprintln!("skipped: {error}")).ok()
-}
 
 fn storage<T: Element>(gpu: &Device, values: &[T]) -> Storage {
     Storage::from_slice(gpu, values).unwrap()
@@ -26,8 +15,7 @@ fn error_then_values(x: &Storage) -> (String, Vec<f32>) {
 
 #[test]
 fn a_label_that_is_no_class_is_reported_once() {
-    let _alone = ALONE.lock();
-    let Some(gpu) = gpu() else { return };
+    let Some((_alone, gpu)) = super::gpu() else { return };
     let n = 300u32;
     let labels: Vec<u32> = (0..n).map(|i| if i == 9 || i == 250 { 4 + i } else { i % 4 }).collect();
     let labels = storage(&gpu, &labels);
@@ -76,8 +64,7 @@ fn a_label_that_is_no_class_is_reported_once() {
 
 #[test]
 fn an_input_that_is_no_probability_is_reported_once() {
-    let _alone = ALONE.lock();
-    let Some(gpu) = gpu() else { return };
+    let Some((_alone, gpu)) = super::gpu() else { return };
     let expected = "binary_cross_entropy: element 3 of the input must be in 0..=1";
     let t = storage(&gpu, &[0.0f32, 1.0, 0.5, 0.5, 1.0]);
     for bad in [-0.001, 1.001, f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
