@@ -81,10 +81,10 @@ impl Matmul {
 
 /// `c = a b (+ bias)` with the top rung; `a: [batch, m, k]`, `b: [batch, k, n]`, `bias: [n]`.
 pub fn forward(p: &Matmul, a: &Storage, b: &Storage, bias: Option<&Storage>) -> Result<Storage> {
-    forward_rung(RUNGS.len() - 1, p, a, b, bias)
+    forward_rung(usize::MAX, p, a, b, bias)
 }
 
-/// As [`forward`], with the rung asked for.
+/// As [`forward`], with the rung asked for, or the device's top one if it has no such.
 pub fn forward_rung(
     rung: usize,
     p: &Matmul,
