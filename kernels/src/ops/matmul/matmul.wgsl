@@ -34,9 +34,14 @@ fn matmul(
     let first_b = s * p.k * p.n + select(j, j * p.k, p.transpose_b == 1u);
     let step_a = select(1u, p.m, p.transpose_a == 1u);
     let step_b = select(p.n, 1u, p.transpose_b == 1u);
+    // A sum per 256 terms first: beside the sum of thousands a single term would lose its digits.
     var sum = 0.0;
-    for (var q = 0u; q < p.k; q++) {
-        sum += a[first_a + q * step_a] * b[first_b + q * step_b];
+    for (var first = 0u; first < p.k; first += 256u) {
+        var block = 0.0;
+        for (var q = first; q < min(first + 256u, p.k); q++) {
+            block += a[first_a + q * step_a] * b[first_b + q * step_b];
+        }
+        sum += block;
     }
     if p.has_bias == 1u {
         sum += bias[j];

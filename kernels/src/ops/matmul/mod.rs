@@ -30,12 +30,11 @@ pub(crate) static TILED_SOURCE: Source =
 static TILED: Kernel = Kernel::new(&TILED_SOURCE, "matmul_tiled");
 static SHARED: Kernel = Kernel::new(&TILED_SOURCE, "matmul_shared");
 
-/// Rows and columns of a tile, and the outputs of a group whose threads share sums, as in the kernels.
+/// Rows and columns of a tile, and of one whose threads share sums, as in the kernels.
 const TILE: usize = 64;
-const SHARERS: usize = 8;
-/// Below so many tiles most of a GPU has nothing to do, which is worth a change if sums are longer than this.
+const SMALL_TILE: usize = 16;
+/// Below so many tiles most of a GPU has nothing to do.
 const FEW_TILES: usize = 64;
-const SHORT: usize = 32;
 
 /// The sizes of one batch of multiplications: `[m, k] x [k, n] -> [m, n]`.
 #[repr(C)]
@@ -110,11 +109,14 @@ pub fn forward_rung(
         }),
         gpu => {
             let p = Matmul { has_bias: bias.is_some().into(), ..*p };
-            let tiles = batch * m.div_ceil(TILE) * n.div_ceil(TILE);
+            let tiles_of = |size| batch * m.div_ceil(size) * n.div_ceil(size);
+            let tiles = tiles_of(TILE);
+            // A narrow matrix would leave most of a large tile empty.
+            let small = tiles < FEW_TILES || m.min(n) <= SMALL_TILE;
             let (kernel, grid) = match rung {
                 0 => (&PLAIN, Grid::threads(c.len())),
                 1 => (&TILED, Grid::groups(tiles)),
-                _ if tiles < FEW_TILES && k > SHORT => (&SHARED, Grid::groups(c.len().div_ceil(SHARERS))),
+                _ if small => (&SHARED, Grid::groups(tiles_of(SMALL_TILE))),
                 _ => (&TILED, Grid::groups(tiles)),
             };
             let grid = grid.flops(2 * (batch * m * n * k) as u64);
@@ -122,4 +124,24 @@ pub fn forward_rung(
         }
     }
     Ok(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    
+    /// One running sum of so many equal numbers would be off by a ten-thousandth and more.
+    #[test]
+    fn long_sums_keep_their_digits_on_a_gpu() {
+        let Some(gpu) = crate::device::gpu() else { return };
+        let k = 40_000;
+        let a = Storage::from_slice(&gpu, &vec![0.7f32; k]).unwrap();
+        let b = Storage::from_slice(&gpu, &vec![0.3f32; k]).unwrap();
+        let expected = k as f64 * f64::from(0.7f32) * f64::from(0.3f32);
+        for (rung, name) in GPU_RUNGS.iter().enumerate() {
+            let c = forward_rung(rung, &Matmul::new(1, 1, 1, k), &a, &b, None).unwrap();
+            let c = f64::from(c.to_vec::<f32>().unwrap()[0]);
+            assert!((c / expected - 1.0).abs() < 1e-5, "{name}: {c} instead of {expected}");
+        }
+    }
 }
