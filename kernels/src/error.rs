@@ -104,7 +104,3 @@ pub enum Error {
 pub(crate) fn shape_error<T>(op: &'static str, message: String) -> Result<T> {
     Err(Error::Shape { op, message })
 }
-
-pub(crate) fn no_kernel<T>() -> Result<T> {
-    Err(Error::Kernel { kernel: "?".into(), message: "not there yet".into() })
-}

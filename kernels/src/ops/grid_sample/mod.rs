@@ -15,6 +15,7 @@
 //! `dgrid` times (x, y, z, 1).
 
 mod cpu;
+pub(crate) mod gpu;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,10 @@ use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
 use crate::{Device, Result, Storage};
+
+/// The kernels of the gradient of the input on a GPU: every voxel looks at all points, or only at those
+/// that come in bricks near its own.
+pub const GPU_RUNGS: &[&str] = &["plain", "bricks"];
 
 /// The sizes of a resampling: x is `[samples, channels, in_d, in_h, in_w]`, y is
 /// `[samples, channels, out_d, out_h, out_w]`, and the grid `[samples, out_d, out_h, out_w, 3]`.
@@ -81,23 +86,34 @@ pub fn forward(p: &GridSample, x: &Storage, grid: &Storage) -> Result<Storage> {
     let len = p.samples as usize * p.channels as usize * p.out_plane();
     let mut y = Storage::empty(&x.device(), x.dtype(), len)?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("grid_sample", x.dtype(), T => {
             cpu::forward::<T>(p, x.as_slice()?, grid.as_slice()?, y.as_mut_slice()?)
         }),
+        device => gpu::forward(&device, p, x, grid, &mut y)?,
     }
     Ok(y)
 }
 
 /// The gradient of the input.
 pub fn backward_input(p: &GridSample, x: &Storage, grid: &Storage, dy: &Storage) -> Result<Storage> {
+    backward_input_rung(usize::MAX, p, x, grid, dy)
+}
+
+/// [`backward_input`] by the kernel `GPU_RUNGS[rung]`; a CPU has only one.
+pub fn backward_input_rung(
+    rung: usize,
+    p: &GridSample,
+    x: &Storage,
+    grid: &Storage,
+    dy: &Storage,
+) -> Result<Storage> {
     p.check("grid_sample_backward", x, grid, Some(dy))?;
     let mut dx = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("grid_sample_backward", x.dtype(), T => {
             cpu::backward_input::<T>(p, grid.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?)
         }),
+        device => gpu::backward_input(&device, rung, p, grid, dy, &mut dx)?,
     }
     Ok(dx)
 }
@@ -107,10 +123,10 @@ pub fn backward_grid(p: &GridSample, x: &Storage, grid: &Storage, dy: &Storage) 
     p.check("grid_sample_backward", x, grid, Some(dy))?;
     let mut dgrid = Storage::empty(&x.device(), x.dtype(), grid.len())?;
     match x.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("grid_sample_backward", x.dtype(), T => {
             cpu::backward_grid::<T>(p, x.as_slice()?, grid.as_slice()?, dy.as_slice()?, dgrid.as_mut_slice()?)
         }),
+        device => gpu::backward_grid(&device, p, x, grid, dy, &mut dgrid)?,
     }
     Ok(dgrid)
 }
@@ -149,10 +165,10 @@ pub fn affine_forward(p: &AffineGrid, theta: &Storage) -> Result<Storage> {
     p.check(theta, 12)?;
     let mut grid = Storage::empty(&theta.device(), theta.dtype(), p.samples as usize * p.points() * 3)?;
     match theta.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("affine_grid", theta.dtype(), T => {
             cpu::affine_forward::<T>(p, theta.as_slice()?, grid.as_mut_slice()?)
         }),
+        device => gpu::affine_forward(&device, p, theta, &mut grid)?,
     }
     Ok(grid)
 }
@@ -162,10 +178,10 @@ pub fn affine_backward(p: &AffineGrid, dgrid: &Storage) -> Result<Storage> {
     p.check(dgrid, p.points() * 3)?;
     let mut dtheta = Storage::empty(&dgrid.device(), dgrid.dtype(), p.samples as usize * 12)?;
     match dgrid.device() {
-        Device::Cuda(_) | Device::Wgpu(_) => return crate::error::no_kernel(),
         Device::Cpu => for_float!("affine_grid_backward", dgrid.dtype(), T => {
             cpu::affine_backward::<T>(p, dgrid.as_slice()?, dtheta.as_mut_slice()?)
         }),
+        device => gpu::affine_backward(&device, p, dgrid, &mut dtheta)?,
     }
     Ok(dtheta)
 }

@@ -28,8 +28,14 @@ pub const RUNGS: &[&str] = &["plain", "rows"];
 /// The kernels on a GPU: one output at a time, and four in a column.
 pub const GPU_RUNGS: &[&str] = &["plain", "columns"];
 
-pub(crate) static SOURCE: Source =
-    Source { name: "pool", wgsl: concat!(include_str!("window.wgsl"), include_str!("pool.wgsl")) };
+pub(crate) static SOURCE: Source = Source {
+    name: "pool",
+    wgsl: concat!(
+        include_str!("../elementwise/math.wgsl"),
+        include_str!("window.wgsl"),
+        include_str!("pool.wgsl")
+    ),
+};
 static MAX_FORWARD: Kernel = Kernel::new(&SOURCE, "max_pool_forward");
 static MAX_BACKWARD: Kernel = Kernel::new(&SOURCE, "max_pool_backward");
 static AVG_FORWARD: Kernel = Kernel::new(&SOURCE, "avg_pool_forward");
@@ -37,7 +43,11 @@ static AVG_BACKWARD: Kernel = Kernel::new(&SOURCE, "avg_pool_backward");
 
 pub(crate) static COLUMNS_SOURCE: Source = Source {
     name: "pool_columns",
-    wgsl: concat!(include_str!("window.wgsl"), include_str!("pool_columns.wgsl")),
+    wgsl: concat!(
+        include_str!("../elementwise/math.wgsl"),
+        include_str!("window.wgsl"),
+        include_str!("pool_columns.wgsl")
+    ),
 };
 static MAX_FORWARD_COLUMNS: Kernel = Kernel::new(&COLUMNS_SOURCE, "max_pool_forward_columns");
 static MAX_BACKWARD_COLUMNS: Kernel = Kernel::new(&COLUMNS_SOURCE, "max_pool_backward_columns");

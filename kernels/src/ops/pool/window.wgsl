@@ -1,4 +1,5 @@
-// The sizes of a pooling, and which elements a window has. Put in front of the pooling kernels.
+// The sizes of a pooling, and which elements a window has. Put behind math.wgsl and in front of
+// the pooling kernels.
 
 struct Pool {
     planes: u32,
@@ -86,11 +87,6 @@ fn last_window(dim: Dim, i: u32) -> u32 {
 // .. and with a dilation some of these pass over it.
 fn passes_over(dim: Dim, o: u32, i: u32) -> bool {
     return dim.dilation > 1u && (i + dim.pad - o * dim.stride) % dim.dilation != 0u;
-}
-
-// A compiler may take x != x for false.
-fn is_nan(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
 
 // A number, and its place in a plane. NOWHERE when there is none.
