@@ -129,7 +129,7 @@ pub fn forward_rung(
 #[cfg(test)]
 mod tests {
     use super::*;
-    
+
     /// One running sum of so many equal numbers would be off by a ten-thousandth and more.
     #[test]
     fn long_sums_keep_their_digits_on_a_gpu() {
