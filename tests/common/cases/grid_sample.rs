@@ -2,8 +2,10 @@
 
 use voxgrad_engine::Tensor;
 use voxgrad_engine::ops::PaddingMode;
+use voxgrad_kernels::ops::grid_sample::{self as kernel, GridSample};
 
 use super::{Case, case};
+use crate::common::Ladder;
 use crate::common::input::{Input, between, uniform, values};
 
 pub fn cases() -> Vec<Case> {
@@ -61,4 +63,33 @@ fn grid(x: [usize; 5], out: [usize; 3], align: bool) -> Input {
         }
     }
     values(&coordinates, &[x[0], out[0], out[1], out[2], 3])
+}
+
+/// The gradient of the volume, which a GPU has two kernels for.
+pub fn ladders() -> Vec<Ladder> {
+    let mut ladders = Vec::new();
+    for (x, out) in [([2, 3, 3, 4, 5], [2, 3, 2]), ([1, 5, 9, 10, 17], [6, 11, 13])] {
+        for (border, align_corners) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let [samples, channels, in_d, in_h, in_w] = x.map(|size| size as u32);
+            let [out_d, out_h, out_w] = out.map(|size| size as u32);
+            #[rustfmt::skip]
+            let p = GridSample {
+                samples, channels, in_d, in_h, in_w, out_d, out_h, out_w, border, align_corners,
+            };
+            let dy = [x[0], x[1], out[0], out[1], out[2]];
+            let inputs = [uniform(&x), grid(x, out, align_corners == 1), uniform(&dy)];
+            let flops = 21 * dy.iter().product::<usize>() as u64;
+            let what = format!("{x:?} to {out:?}, border {border}, align_corners {align_corners}");
+            let rungs = [&["plain"], kernel::GPU_RUNGS];
+            ladders.push(Ladder::new(
+                "grid_sample_backward_input",
+                what,
+                rungs,
+                inputs,
+                flops,
+                move |rung, t| Ok(vec![kernel::backward_input_rung(rung, &p, &t[0], &t[1], &t[2])?]),
+            ));
+        }
+    }
+    ladders
 }

@@ -141,6 +141,8 @@ pub fn ladders() -> Vec<Ladder> {
         matmul::ladders(),
         conv::ladders(),
         pool::ladders(),
+        dropout::ladders(),
+        grid_sample::ladders(),
         batch_norm::ladders(),
         softmax::ladders(),
         loss::ladders(),
