@@ -38,12 +38,15 @@ fn conv_forward(
     let image = volume(p.input);
     var sum = 0.0;
     for (var c = 0u; c < channels; c++) {
+        // A sum per channel first: beside the sum of thousands a single term would lose its digits.
+        var block = 0.0;
         for (var k = 0u; k < taps; k++) {
             let i = seen(place, place_in(p.kernel, k));
             if i != NOWHERE {
-                sum += w[(o * channels + c) * taps + k] * x[(first + c) * image + i];
+                block += w[(o * channels + c) * taps + k] * x[(first + c) * image + i];
             }
         }
+        sum += block;
     }
     if p.has_bias == 1u {
         sum += bias[o];
@@ -73,20 +76,22 @@ fn conv_backward_input(
     let map = volume(p.output);
     var sum = 0.0;
     for (var o = first; o < first + outputs; o++) {
+        var block = 0.0;
         for (var k = 0u; k < taps; k++) {
             let i = seen_by(place, place_in(p.kernel, k));
             if i != NOWHERE {
-                sum += w[(o * channels + c % channels) * taps + k] * dy[(n * p.out_channels + o) * map + i];
+                block += w[(o * channels + c % channels) * taps + k] * dy[(n * p.out_channels + o) * map + i];
             }
         }
+        sum += block;
     }
     dx[e] = sum;
 }
 
 // dw[o, c, k] = sum_{n, p} dy[n, o, p] * x[n, c, p * stride - padding + k * dilation]
 //
-// These are up to millions of terms, beside whose sum a single one would lose its digits. So a thread
-// adds up a part of them, and a second launch the parts.
+// These are up to millions of terms for a few elements. So a thread adds up a part of them, 256 at a
+// time, and a second launch the parts.
 @compute @workgroup_size(256)
 fn conv_backward_weight(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -105,13 +110,18 @@ fn conv_backward_weight(
     let k = place_in(p.kernel, e % taps);
     let image = volume(p.input);
     let map = volume(p.output);
+    let end = min((part + 1u) * p.chunk, p.batch * map);
     var sum = 0.0;
-    for (var t = part * p.chunk; t < min((part + 1u) * p.chunk, p.batch * map); t++) {
-        let n = t / map;
-        let i = seen(place_in(p.output, t % map), k);
-        if i != NOWHERE {
-            sum += dy[(n * p.out_channels + o) * map + t % map] * x[(n * p.in_channels + c) * image + i];
+    for (var first = part * p.chunk; first < end; first += 256u) {
+        var block = 0.0;
+        for (var t = first; t < min(first + 256u, end); t++) {
+            let n = t / map;
+            let i = seen(place_in(p.output, t % map), k);
+            if i != NOWHERE {
+                block += dy[(n * p.out_channels + o) * map + t % map] * x[(n * p.in_channels + c) * image + i];
+            }
         }
+        sum += block;
     }
     dw[e] = sum;
 }

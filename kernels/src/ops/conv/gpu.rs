@@ -1,6 +1,7 @@
 //! Convolution on a GPU: the kernels of the `.wgsl` files.
 
 use super::{Conv, volume};
+use crate::device::kernel::GROUP;
 use crate::device::{Grid, Kernel, Source};
 use crate::{Device, Result, Storage};
 
@@ -19,10 +20,13 @@ static FORWARD_TILED: Kernel = Kernel::new(&TILED, "conv_forward_tiled");
 static BACKWARD_INPUT_TILED: Kernel = Kernel::new(&TILED, "conv_backward_input_tiled");
 static BACKWARD_WEIGHT_TILED: Kernel = Kernel::new(&TILED, "conv_backward_weight_tiled");
 
-/// Rows and columns of a tile, as the kernels have them; those of backward_weight have half the columns.
+/// Rows of a tile, columns of one of y or dx, columns of one of dw, as the kernels have them.
 const ROWS: usize = 16;
-const COLUMNS: usize = 128;
-/// Terms of dw in a part, of the tiled kernel at least so many; and the groups that keep a GPU busy.
+const COLUMNS: usize = 256;
+const TAPS: usize = 64;
+/// The terms of dw in a part are a multiple of this.
+const BLOCK: usize = 128;
+/// Terms of dw in a part at least, and the groups that keep a GPU busy.
 const TERMS: usize = 512;
 const ENOUGH: usize = 256;
 
@@ -114,13 +118,13 @@ pub fn backward_weight(
     dw: &mut Storage,
 ) -> Result<()> {
     let terms = p.batch as usize * volume(p.output);
-    let tiles = tiles(p, p.out_channels, p.terms(), COLUMNS / 2);
-    let parts = match rung {
-        0 => terms.div_ceil(TERMS),
-        // Parts for a busy GPU, but no smaller ones than pay for a second launch.
-        _ => ENOUGH.div_ceil(tiles.max(1)).min(terms / TERMS),
+    let tiles = match rung {
+        0 => dw.len().div_ceil(GROUP),
+        _ => tiles(p, p.out_channels, p.terms(), TAPS),
     };
-    let chunk = terms.div_ceil(parts.max(1)).max(1);
+    // Parts for a busy GPU, but no smaller ones than pay for a second launch.
+    let parts = ENOUGH.div_ceil(tiles).min(terms / TERMS).max(1);
+    let chunk = terms.div_ceil(parts).next_multiple_of(BLOCK).max(BLOCK);
     let parts = terms.div_ceil(chunk).max(1);
     let call = ConvCall { parts: parts as u32, chunk: chunk as u32, ..ConvCall::new(p) };
     let (kernel, grid) = match rung {
@@ -135,4 +139,58 @@ pub fn backward_weight(
     gpu.launch(kernel, grid, &call, &[x, dy], &mut [&mut sums])?;
     let call = ConvParts { n: dw.len() as u32, parts: parts as u32 };
     gpu.launch(&ADD_PARTS, Grid::threads(dw.len()), &call, &[&sums], &mut [dw])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{GPU_RUNGS, backward_input_rung, backward_weight_rung, forward_rung};
+    use super::*;
+    use crate::device::gpu;
+
+    fn sizes(x: [usize; 4], w: [usize; 4]) -> Conv {
+        Conv::new("conv2d", &x, &w, [1, 1], [0, 0], [1, 1], 1).unwrap()
+    }
+
+    fn constant(gpu: &Device, value: f32, len: usize) -> Storage {
+        Storage::from_slice(gpu, &vec![value; len]).unwrap()
+    }
+
+    /// One running sum of so many equal numbers would be off by a ten-thousandth and more.
+    #[test]
+    fn long_sums_keep_their_digits() {
+        let Some(gpu) = gpu() else { return };
+        let terms = 200 * 10 * 10;
+        let (a, b) = (constant(&gpu, 0.7, terms), constant(&gpu, 0.3, terms));
+        let expected = terms as f64 * f64::from(0.7f32) * f64::from(0.3f32);
+        let check = |what: &str, sums: Result<Storage>, at: usize| {
+            let sum = f64::from(sums.unwrap().to_vec::<f32>().unwrap()[at]);
+            assert!((sum / expected - 1.0).abs() < 1e-5, "{what}: {sum} instead of {expected}");
+        };
+        for (rung, name) in GPU_RUNGS.iter().enumerate() {
+            let p = sizes([1, 200, 10, 10], [1, 200, 10, 10]);
+            check(&format!("forward, {name}"), forward_rung(rung, &p, &a, &b, None), 0);
+            // The middle of 19 x 19 inputs is seen by every output, each time through another tap.
+            let p = sizes([1, 1, 19, 19], [200, 1, 10, 10]);
+            check(&format!("backward_input, {name}"), backward_input_rung(rung, &p, &a, &b), 9 * 19 + 9);
+            let p = sizes([1, 1, 100, 200], [1, 1, 1, 1]);
+            check(&format!("backward_weight, {name}"), backward_weight_rung(rung, &p, &a, &b), 0);
+        }
+    }
+
+    /// The gradient of the weights comes from several workgroups, in whatever order they run.
+    #[test]
+    fn a_second_run_gives_the_same_bits() {
+        let Some(gpu) = gpu() else { return };
+        let p = sizes([4, 2, 50, 50], [3, 2, 3, 3]);
+        let random = |len: usize, stream| {
+            let number = |i| crate::philox::uniform(crate::philox::random_u32(7, stream, i as u64)) - 0.5;
+            Storage::from_slice(&gpu, &(0..len).map(number).collect::<Vec<f32>>()).unwrap()
+        };
+        let (x, dy) = (random(p.x_len(), 0), random(p.y_len(), 1));
+        for rung in 0..GPU_RUNGS.len() {
+            let run = || backward_weight_rung(rung, &p, &dy, &x).unwrap().to_vec::<f32>().unwrap();
+            let (first, second) = (run(), run());
+            assert!(first.iter().zip(&second).all(|(a, b)| a.to_bits() == b.to_bits()), "rung {rung}");
+        }
+    }
 }
