@@ -49,6 +49,12 @@ fn conv2d() -> Vec<Conv<2>> {
         conv("the baseline's second", &[64, 16, 16, 16], &[8, 16, 3, 3], same),
         conv("blocks that do not divide", &[3, 19, 37, 41], &[21, 19, 3, 3], same),
         conv("a residual block", &[8, 32, 16, 16], &[32, 32, 3, 3], same),
+        conv("two groups, many places", &[32, 4, 16, 16], &[6, 2, 3, 3], |o| {
+            (o.groups, o.padding) = (2, [1, 1])
+        }),
+        conv("stride, many places", &[16, 18, 33, 31], &[20, 18, 3, 3], |o| {
+            (o.stride, o.padding, o.dilation) = ([2, 3], [1, 2], [1, 2]);
+        }),
         conv("28 x 28, 5 x 5", &[32, 1, 28, 28], &[16, 1, 5, 5], |o| o.padding = [2, 2]),
     ]
 }

@@ -79,6 +79,8 @@ pub fn ladders() -> Vec<Ladder> {
         (8, 65, 66, 127),
         (1, 64, 32, 512),
         (1, 64, 1024, 1152),
+        (1, 5, 7, 5000),
+        (70, 20, 3, 70),
     ] {
         let plain = Matmul::new(batch, m, n, k);
         for (form, p) in [("a b", plain), ("a' b", plain.transpose_a()), ("a b'", plain.transpose_b())] {
