@@ -77,7 +77,8 @@ fn every_rung_agrees_with_the_plain_one() {
     }
     say(format!("parity: {compared} runs of rungs compared, {} failures", failures.len()));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(compared > 0, "nothing was compared");
+    // Not every op has several rungs.
+    assert!(compared > 0 || !cases::all_asked_for(), "nothing was compared");
 }
 
 /// What one rung of a kernel gives.

@@ -25,7 +25,7 @@ fn a_label_that_is_no_class_is_reported_once() {
         for (log_probabilities, op) in [(0, "cross_entropy"), (1, "nll_loss")] {
             let p = CrossEntropy { outer: n, classes: 4, inner: 1, ignore_index: 3, log_probabilities };
             let target = Target { labels: &labels, weight: Some(&weight), label_smoothing: 0.1 };
-            let expected = format!("{op}: the label in row 9 is not below the number of classes");
+            let expected = format!("{op}: label number 9 of the batch is not below the number of classes");
             for reduction in [Reduction::None, Reduction::Sum, Reduction::Mean] {
                 let forward = cross_entropy::forward_rung(rung, &p, reduction, &x, &target).unwrap();
                 let (message, loss) = error_then_values(&forward.loss);

@@ -26,13 +26,13 @@ fn a_bad_label_is_reported_by_whoever_reads_next() {
     let labels = Tensor::new(&[0u32, 7, 1], [3], &device).unwrap();
     let loss = logits.cross_entropy(&labels, &Default::default()).unwrap();
     let message = logits.to_vec::<f32>().unwrap_err().to_string();
-    assert!(message.contains("cross_entropy: the label in row 1 is not below"), "{message}");
+    assert!(message.contains("cross_entropy: label number 1 of the batch is not below"), "{message}");
     assert_eq!(logits.to_vec::<f32>().unwrap(), [0.5; 6]);
     assert!(loss.item().unwrap().is_nan());
 
     loss.backward().unwrap();
     let message = device.synchronize().unwrap_err().to_string();
-    assert!(message.contains("the label in row 1"), "{message}");
+    assert!(message.contains("label number 1"), "{message}");
     let grad = logits.grad().unwrap().to_vec::<f32>().unwrap();
     assert!(grad[2].is_nan() && grad[3].is_nan(), "{grad:?}");
 }

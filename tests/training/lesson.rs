@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use voxgrad::Device;
 use voxgrad::models::cifar2::{self, Settings};
 use voxgrad::models::trainer::{Console, Outcome};
 use voxgrad::models::{Error, Result};
 
-use crate::{metrics, write_cifar2};
+use crate::{devices, metrics, write_cifar2};
 
 /// Collects what a run says.
 #[derive(Clone, Default)]
@@ -213,4 +214,30 @@ fn settings_are_checked_before_anything_is_touched() {
     }
     assert!(refusal(&Settings { device: "tpu".into(), ..settings(base.path()) }).contains("tpu"));
     assert!(!base.path().join("out").exists());
+}
+
+/// The lesson on a GPU: the losses of the CPU, and a run that goes on is the run that was not stopped.
+#[test]
+fn a_lesson_on_a_gpu_is_the_lesson_on_the_cpu() {
+    let base = tempfile::tempdir().unwrap();
+    write_cifar2(&base.path().join("data"), 4, 0);
+    let on_cpu = settings(base.path());
+    run(&on_cpu).1.unwrap();
+    for device in devices::present().iter().filter(|device| **device != Device::Cpu) {
+        let Device::Wgpu(gpu) = device else { continue };
+        let name = format!("wgpu:{}", gpu.adapter_name());
+        let whole = Settings { device: name, out: base.path().join("whole"), ..on_cpu.clone() };
+        run(&whole).1.unwrap();
+        for (ours, theirs) in metrics(&whole.out).iter().zip(metrics(&on_cpu.out)) {
+            for key in ["train_loss", "val_loss"] {
+                let (ours, theirs) = (ours[key].as_f64().unwrap(), theirs[key].as_f64().unwrap());
+                assert!((ours / theirs - 1.0).abs() < 1e-4, "{key} on {device} {ours}, on the CPU {theirs}");
+            }
+        }
+        let parts = Settings { epochs: 1, out: base.path().join("parts"), ..whole.clone() };
+        run(&parts).1.unwrap();
+        run(&Settings { epochs: 2, resume: true, ..parts.clone() }).1.unwrap();
+        let weights = |out: &Path| fs::read(out.join("last.safetensors")).unwrap();
+        assert!(weights(&parts.out) == weights(&whole.out), "{device}: resuming gives other weights");
+    }
 }

@@ -1,6 +1,8 @@
 //! Whole training runs: stopping and going on, the files they leave, and the command line.
 
 mod command_line;
+#[path = "../common/devices.rs"]
+mod devices;
 mod lesson;
 mod real_data;
 #[path = "../common/require.rs"]

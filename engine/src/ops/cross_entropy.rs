@@ -25,13 +25,14 @@ impl Tensor {
     /// The mean divides by the sum of the weights of the labels. No gradient flows to the weights.
     ///
     /// # Errors
-    /// When the shapes do not fit, or a label is neither a class nor `ignore_index`.
+    /// When the shapes do not fit, or a label is neither a class nor `ignore_index`. On a GPU a bad label
+    /// makes the loss NaN, and whatever is next read from the device gives the error.
     pub fn cross_entropy(&self, target: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
         self.class_loss("cross_entropy", target, options)
     }
 
     /// The negative log-likelihood of the classes in `target`, where this tensor holds
-    /// log-probabilities; shapes and options as for [`Tensor::cross_entropy`].
+    /// log-probabilities; shapes, options and errors as for [`Tensor::cross_entropy`].
     pub fn nll_loss(
         &self,
         target: &Tensor,

@@ -243,7 +243,8 @@ impl Tensor {
     /// The elements along `dim` that `index`, a u32 tensor of one dimension, names, in its order.
     ///
     /// # Errors
-    /// When an index is not below the size of the dimension.
+    /// When an index is not below the size of the dimension; on a GPU whatever is next read from the
+    /// device gives that error.
     pub fn index_select(&self, dim: isize, index: &Tensor) -> Result<Tensor> {
         let op = "index_select";
         let dim = self.shape().dim(op, dim)?;

@@ -35,7 +35,8 @@ impl Tensor {
     /// broadcast to their shape.
     ///
     /// # Errors
-    /// When an element of this tensor is not in 0..=1.
+    /// When an element of this tensor is not in 0..=1; on a GPU whatever is next read from the device
+    /// gives that error.
     pub fn binary_cross_entropy(
         &self,
         target: &Tensor,

@@ -14,7 +14,8 @@ impl CudaDevice {
     pub fn open(ordinal: usize) -> Result<CudaDevice> {
         Err(Error::DeviceUnavailable {
             name: format!("cuda:{ordinal}"),
-            reason: "CUDA is not built in to this version of voxgrad; use --device cpu".into(),
+            reason: "CUDA is not built in to this version of voxgrad; use --device cpu or --device wgpu"
+                .into(),
         })
     }
 }

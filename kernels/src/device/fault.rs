@@ -23,8 +23,11 @@ pub struct Fault {
 
 /// All of them. The numbers of the slots stand in the shaders too.
 pub const FAULTS: [Fault; 4] = [
-    Fault { op: "cross_entropy", message: ["the label in row ", " is not below the number of classes"] },
-    Fault { op: "nll_loss", message: ["the label in row ", " is not below the number of classes"] },
+    Fault {
+        op: "cross_entropy",
+        message: ["label number ", " of the batch is not below the number of classes"],
+    },
+    Fault { op: "nll_loss", message: ["label number ", " of the batch is not below the number of classes"] },
     Fault { op: "index_select", message: ["the index at position ", " is not below the dimension's size"] },
     Fault { op: "binary_cross_entropy", message: ["element ", " of the input must be in 0..=1"] },
 ];
@@ -32,9 +35,9 @@ pub const FAULTS: [Fault; 4] = [
 /// Bytes of the table.
 pub const BYTES: u64 = 4 * FAULTS.len() as u64;
 
-/// The first fault in a table read from the device.
-pub fn first(table: &[u32]) -> Option<Error> {
-    let (fault, place) = FAULTS.iter().zip(table).find(|(_, place)| **place != NONE)?;
-    let [before, after] = fault.message;
-    Some(Error::Value { op: fault.op, message: format!("{before}{place}{after}") })
+/// The first fault in a table read from the device, and its slot.
+pub fn first(table: &[u32]) -> Option<(usize, Error)> {
+    let slot = table.iter().position(|place| *place != NONE)?;
+    let (Fault { op, message: [before, after] }, place) = (&FAULTS[slot], table[slot]);
+    Some((slot, Error::Value { op, message: format!("{before}{place}{after}") }))
 }

@@ -74,10 +74,36 @@ fn every_entry_point_is_launched_from_rust() {
     let mut seen = BTreeSet::new();
     for (path, module, _) in parsed() {
         for entry in &module.entry_points {
-            assert!(rust.contains(&format!("\"{}\"", entry.name)), "{path}: nobody launches {}", entry.name);
+            let named = format!("\"{}\")", entry.name); // ends a call of Kernel::new
+            assert!(rust.contains(&named), "{path}: nobody launches {}", entry.name);
             assert!(seen.insert(entry.name.clone()), "two entry points are called {}", entry.name);
+        }
+    }
+}
+
+/// What an adapter must have, and not more; see the limits that opening one asks for.
+#[test]
+fn every_entry_point_keeps_to_the_limits() {
+    for (path, module, info) in parsed() {
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        for (index, entry) in module.entry_points.iter().enumerate() {
             let [x, y, z] = entry.workgroup_size;
             assert!(x * y * z <= 256, "{path}: {} has more than 256 threads in a group", entry.name);
+            let uses = info.get_entry_point(index);
+            let used = module.global_variables.iter().filter(|(handle, _)| !uses[*handle].is_empty());
+            let (mut buffers, mut shared) = (0, 0);
+            for (_, variable) in used {
+                let size = layouter[variable.ty].size;
+                match variable.space {
+                    AddressSpace::WorkGroup => shared += size,
+                    _ => buffers += 1,
+                }
+                let parameters = variable.binding.is_some_and(|binding| binding.binding == 0);
+                assert!(!parameters || size <= 256, "{path}: {} has {size} bytes of parameters", entry.name);
+            }
+            assert!(buffers <= 10, "{path}: {} has {buffers} buffers, its parameters included", entry.name);
+            assert!(shared <= 16_384, "{path}: {} has {shared} bytes of workgroup memory", entry.name);
         }
     }
 }

@@ -127,6 +127,11 @@ pub fn all() -> Vec<Case> {
     families.into_iter().flatten().filter(|case| asked_for(case.op)).collect()
 }
 
+/// Whether all ops are asked for, and not some by `VOXGRAD_OPS`.
+pub fn all_asked_for() -> bool {
+    std::env::var_os("VOXGRAD_OPS").is_none()
+}
+
 /// Whether `VOXGRAD_OPS`, a comma-separated list of beginnings of names, has this op. Without it all
 /// are asked for.
 fn asked_for(op: &str) -> bool {

@@ -81,6 +81,9 @@ pub(super) fn choose(name: Option<&str>) -> Result<Chosen, String> {
         };
     };
     let wanted = wanted.trim().to_lowercase();
+    if wanted.is_empty() {
+        return Err(format!("no adapter was named; there are {}", names.join(", ")));
+    }
     let number = wanted.parse::<usize>().ok();
     let meant = |(i, adapter): &(usize, &::wgpu::Adapter)| match number {
         Some(number) => *i == number,

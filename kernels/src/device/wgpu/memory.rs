@@ -111,7 +111,7 @@ impl WgpuDevice {
             return Ok(GpuBuffer { device: self.clone(), memory, bytes });
         }
         drop(pool);
-        self.check("allocate")?;
+        self.check(|| format!("an allocation of {bytes} bytes"))?;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let memory = match self.create(bytes, usage) {
             Some(memory) => memory,

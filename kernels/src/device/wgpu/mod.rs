@@ -5,6 +5,7 @@
 //! memory.rs     buffers and their pool
 //! pipeline.rs   a shader's text to a pipeline, once per kernel
 //! recorder.rs   launches pile up in a command encoder, which is submitted when something is read
+//! transfer.rs   data to the device and back, and waiting for it
 //! log.rs        what KERNEL_LOG prints
 //! ```
 //! Launches return at once. One command encoder collects them until a value is read back, or until
@@ -16,6 +17,7 @@ mod log;
 mod memory;
 mod pipeline;
 mod recorder;
+mod transfer;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -145,13 +147,13 @@ impl WgpuDevice {
 
     /// The first thing that went wrong since this was last asked, if anything did. `doing` says what
     /// was being done.
-    fn check(&self, doing: &str) -> Result<()> {
+    fn check(&self, doing: impl FnOnce() -> String) -> Result<()> {
         let mut troubles = lock(&self.0.troubles);
         if let Some(reason) = &troubles.lost {
             return Err(Error::DeviceLost { device: self.to_string(), message: reason.clone() });
         }
         match troubles.error.take() {
-            Some(message) => Err(Error::Kernel { kernel: doing.to_string(), message }),
+            Some(message) => Err(Error::Kernel { kernel: doing(), message }),
             None => Ok(()),
         }
     }

@@ -2,22 +2,20 @@
 //! grown long.
 //!
 //! Everything a step does goes into the one encoder in its order: launches, uploads (copied from a
-//! belt of staging buffers) and the copy that a read waits for. The parameters of all launches lie in
+//! belt of staging buffers) and the copy that a read waits for (`transfer.rs`). The parameters of all launches lie in
 //! one buffer, which is written just before the submission. Bindings of a kernel to the same buffers
 //! as last time, which a training step has by the dozen thanks to the pool, are kept.
 
-use std::collections::HashMap;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
 
 use ::wgpu::util::StagingBelt;
 use ::wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferDescriptor,
-    BufferSize, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor, MapMode, PollError,
-    PollType, SubmissionIndex,
+    BufferSize, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor, SubmissionIndex,
 };
 
-use super::memory::{GpuBuffer, Numbered};
+use super::memory::GpuBuffer;
 use super::pipeline::Pipeline;
 use super::{Grid, Kernel, WgpuDevice, lock, log};
 use crate::device::{Counters, fault};
@@ -26,10 +24,16 @@ use crate::{Error, Result, Storage};
 /// Launches of one submission at most: enough that their overhead is shared, few enough that the
 /// device does not wait long for its first work.
 const LAUNCHES: usize = 128;
+/// Bytes of uploads and copies after which a submission is made, because their staging memory is held
+/// until they have run.
+const BYTES: u64 = 64 << 20;
+/// Submissions that may be on their way. A host that is faster than its device waits for the oldest, or
+/// the memory that waits with them would grow without end.
+const IN_FLIGHT: usize = 4;
 /// Bytes between the parameters of two launches: what every adapter can bind at.
 const STRIDE: usize = 256;
 /// Uploads up to this size go through the belt.
-const CHUNK: u64 = 4 << 20;
+pub(super) const CHUNK: u64 = 4 << 20;
 /// Kept bindings. A training step needs one per launch.
 const BINDINGS: usize = 4096;
 /// Kept buffers for reading, of as many sizes: a training reads two or three.
@@ -41,9 +45,14 @@ pub(super) struct Recorder {
     /// Open while nothing but launches is recorded. It must end before the encoder is used.
     pass: Option<ComputePass<'static>>,
     launches: usize,
+    /// Bytes of the uploads and copies recorded.
+    bytes: u64,
+    /// The kernels recorded, or after a submission those of the submission: what its errors are about.
+    kernels: Vec<&'static str>,
+    in_flight: VecDeque<SubmissionIndex>,
     params: Vec<u8>,
     params_buffer: Buffer,
-    faults: Buffer,
+    pub(super) faults: Buffer,
     belt: StagingBelt,
     bindings: HashMap<Vec<u64>, BindGroup>,
     readback: HashMap<u64, Buffer>,
@@ -71,6 +80,9 @@ impl Recorder {
             encoder: None,
             pass: None,
             launches: 0,
+            bytes: 0,
+            kernels: Vec::new(),
+            in_flight: VecDeque::new(),
             params: Vec::with_capacity(LAUNCHES * STRIDE),
             params_buffer,
             faults,
@@ -86,7 +98,7 @@ impl Recorder {
     }
 
     /// The encoder, for anything but a launch.
-    fn encoder(&mut self, device: &::wgpu::Device) -> &mut CommandEncoder {
+    pub(super) fn encoder(&mut self, device: &::wgpu::Device) -> &mut CommandEncoder {
         self.pass = None;
         self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()))
     }
@@ -119,26 +131,75 @@ impl Recorder {
         })
     }
 
-    /// Submits what was recorded, if anything was.
-    fn submit(&mut self, queue: &::wgpu::Queue) -> Option<SubmissionIndex> {
+    /// The belt that uploads go through, and the encoder they are recorded in.
+    pub(super) fn belt(&mut self, device: &::wgpu::Device) -> (&mut StagingBelt, &mut CommandEncoder) {
         self.pass = None;
-        let encoder = self.encoder.take()?;
-        let began = Instant::now();
-        if !self.params.is_empty() {
-            queue.write_buffer(&self.params_buffer, 0, &self.params);
-            self.counters.bytes_up += self.params.len() as u64;
+        let encoder = self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()));
+        (&mut self.belt, encoder)
+    }
+
+    /// A buffer to read from of an earlier read of this size.
+    pub(super) fn take_readback(&mut self, size: u64) -> Option<Buffer> {
+        self.readback.remove(&size)
+    }
+
+    /// Keeps a buffer for the next read of its size. Losses and accuracies are read again and again; a
+    /// large tensor hardly ever.
+    pub(super) fn keep_readback(&mut self, buffer: Buffer) {
+        if buffer.size() <= CHUNK {
+            if self.readback.len() == READBACKS {
+                self.readback.clear();
+            }
+            self.readback.insert(buffer.size(), buffer);
         }
-        self.belt.finish_and_recall_on_submit(&encoder);
-        self.params.clear();
-        self.launches = 0;
-        self.counters.submissions += 1;
-        let submission = queue.submit([encoder.finish()]);
-        self.counters.submit_time += began.elapsed();
-        Some(submission)
+    }
+
+    /// The kernels of the last submission, in words.
+    pub(super) fn submitted(&self) -> String {
+        match &self.kernels[..] {
+            [] => "a copy".into(),
+            kernels => format!("one of {}", kernels.join(", ")),
+        }
     }
 }
 
 impl WgpuDevice {
+    /// Submits what was recorded, if anything was.
+    pub(super) fn submit(&self, recorder: &mut Recorder) -> Result<Option<SubmissionIndex>> {
+        recorder.pass = None;
+        let Some(encoder) = recorder.encoder.take() else { return Ok(None) };
+        let began = Instant::now();
+        if !recorder.params.is_empty() {
+            self.0.queue.write_buffer(&recorder.params_buffer, 0, &recorder.params);
+            recorder.counters.bytes_up += recorder.params.len() as u64;
+        }
+        recorder.belt.finish_and_recall_on_submit(&encoder);
+        let submission = self.0.queue.submit([encoder.finish()]);
+        recorder.counters.submissions += 1;
+        recorder.counters.submit_time += began.elapsed();
+        // What is wrong with a launch shows here, when all of the submission is checked.
+        let checked = self.check(|| recorder.submitted());
+        recorder.params.clear();
+        recorder.kernels.clear();
+        (recorder.launches, recorder.bytes) = (0, 0);
+        checked?;
+        recorder.in_flight.push_back(submission.clone());
+        if recorder.in_flight.len() > IN_FLIGHT {
+            let oldest = recorder.in_flight.pop_front();
+            self.wait(oldest)?;
+        }
+        Ok(Some(submission))
+    }
+
+    /// Notes that a copy of so many bytes was recorded, and submits it when they have become many.
+    pub(super) fn copied(&self, recorder: &mut Recorder, bytes: u64) -> Result<()> {
+        recorder.bytes += bytes;
+        if recorder.bytes > BYTES {
+            self.submit(recorder)?;
+        }
+        Ok(())
+    }
+
     /// Records one launch.
     pub(super) fn record(
         &self,
@@ -170,12 +231,13 @@ impl WgpuDevice {
 
         let mut recorder = lock(&self.0.recorder);
         if recorder.launches == LAUNCHES {
-            recorder.submit(&self.0.queue);
+            self.submit(&mut recorder)?;
         }
-        let timer = (log::level() >= 2).then(|| {
-            recorder.submit(&self.0.queue);
-            log::Timer::new(&self.0.device)
-        });
+        let mut timer = None;
+        if log::level() >= 2 {
+            self.submit(&mut recorder)?;
+            timer = Some(log::Timer::new(&self.0.device));
+        }
         let began = Instant::now();
         let bindings = recorder.bind(&self.0.device, &pipeline, &gpu).clone();
         let offset = recorder.params.len();
@@ -195,160 +257,30 @@ impl WgpuDevice {
             pass.dispatch_workgroups(columns, rows, 1);
         }
         recorder.launches += 1;
+        recorder.kernels.push(kernel.entry);
         recorder.counters.launches += 1;
         recorder.counters.launch_time += began.elapsed();
         if log::level() >= 1 {
-            let bytes = buffers.iter().map(|buffer| 4 * buffer.len() as u64).sum();
+            // A buffer may stand in for one that the kernel does not read: each counts once.
+            let sizes: HashMap<u64, usize> =
+                gpu.iter().zip(buffers).map(|(gpu, buffer)| (gpu.memory().number, buffer.len())).collect();
+            let bytes = sizes.values().map(|&len| 4 * len as u64).sum();
             let time = timer.map(|timer| {
                 let encoder = recorder.encoder(&self.0.device);
                 timer.resolve(encoder);
-                let submission = recorder.submit(&self.0.queue);
+                let submission = self.submit(&mut recorder)?;
                 self.wait(submission)?;
                 Ok::<_, Error>(timer.read(self))
             });
             log::print(kernel, grid, &describe(), buffers, bytes, time.transpose()?);
         }
         drop(recorder);
-        self.check(kernel.entry)
+        let sizes = || buffers.iter().map(|buffer| buffer.len()).collect::<Vec<_>>();
+        self.check(|| format!("{} {} with buffers of {:?} elements", kernel.entry, describe(), sizes()))
     }
 
     /// Notes that the last launch was not part of the work.
     pub(crate) fn count_poisoning(&self) {
         lock(&self.0.recorder).counters.poisonings += 1;
-    }
-
-    /// Copies `data` to the beginning of a buffer.
-    pub(crate) fn upload(&self, to: &GpuBuffer, data: &[u8]) -> Result<()> {
-        let bytes = data.len() as u64;
-        let Some(size) = BufferSize::new(bytes) else { return Ok(()) };
-        let mut recorder = lock(&self.0.recorder);
-        let device = &self.0.device;
-        recorder.counters.bytes_up += bytes;
-        recorder.encoder(device);
-        // The belt and the encoder are two fields of one struct that is behind a lock.
-        let Recorder { belt, encoder: Some(encoder), .. } = &mut *recorder else { return Ok(()) };
-        if bytes <= CHUNK {
-            belt.write_buffer(encoder, &to.memory().buffer, 0, size).copy_from_slice(data);
-        } else {
-            let staging = device.create_buffer(&BufferDescriptor {
-                label: Some("upload"),
-                size: bytes,
-                usage: BufferUsages::COPY_SRC,
-                mapped_at_creation: true,
-            });
-            if let Ok(mut view) = staging.get_mapped_range_mut(..) {
-                view.copy_from_slice(data);
-            }
-            staging.unmap();
-            encoder.copy_buffer_to_buffer(&staging, 0, &to.memory().buffer, 0, bytes);
-        }
-        drop(recorder);
-        self.check("upload")
-    }
-
-    /// Copies a buffer to another one of the same size.
-    pub(crate) fn copy(&self, from: &GpuBuffer, to: &GpuBuffer, bytes: usize) -> Result<()> {
-        if bytes > 0 {
-            let mut recorder = lock(&self.0.recorder);
-            let encoder = recorder.encoder(&self.0.device);
-            encoder.copy_buffer_to_buffer(&from.memory().buffer, 0, &to.memory().buffer, 0, bytes as u64);
-        }
-        self.check("copy")
-    }
-
-    /// The first bytes of some buffers, one after the other, after everything recorded so far has run.
-    ///
-    /// # Errors
-    /// Whatever went wrong on the device until now, the faults that kernels noted included.
-    pub(crate) fn read(&self, from: &[(&GpuBuffer, usize)]) -> Result<Vec<u8>> {
-        let bytes: usize = from.iter().map(|(_, bytes)| bytes).sum();
-        let size = bytes as u64 + fault::BYTES;
-        let mut recorder = lock(&self.0.recorder);
-        let staging = match recorder.readback.remove(&size) {
-            Some(staging) => staging,
-            None => match self.create(size, BufferUsages::MAP_READ | BufferUsages::COPY_DST) {
-                Some(Numbered { buffer, .. }) => buffer,
-                None => {
-                    let device = crate::Device::Wgpu(self.clone());
-                    return Err(Error::OutOfMemory { device, asked: size, in_use: self.bytes_in_use() });
-                }
-            },
-        };
-        let faults = recorder.faults.clone();
-        let encoder = recorder.encoder(&self.0.device);
-        let mut end = 0;
-        for (from, bytes) in from.iter().filter(|(_, bytes)| *bytes > 0) {
-            encoder.copy_buffer_to_buffer(&from.memory().buffer, 0, &staging, end, *bytes as u64);
-            end += *bytes as u64;
-        }
-        encoder.copy_buffer_to_buffer(&faults, 0, &staging, end, fault::BYTES);
-        let submission = recorder.submit(&self.0.queue);
-        recorder.counters.bytes_down += size;
-        drop(recorder);
-        self.check("submit")?;
-
-        let (sender, mapped) = mpsc::channel();
-        staging.map_async(MapMode::Read, .., move |result| {
-            // Nobody waits any more only if the device was lost.
-            let _ = sender.send(result);
-        });
-        self.wait(submission)?;
-        // Another thread that waits may be the one to be told that the mapping is done.
-        let mapped = loop {
-            match mapped.recv_timeout(Duration::from_secs(1)) {
-                Ok(mapped) => break mapped.map_err(|error| error.to_string()),
-                Err(RecvTimeoutError::Timeout) => self.wait(None)?,
-                Err(RecvTimeoutError::Disconnected) => break Err("the buffer is gone".to_string()),
-            }
-        };
-        self.check("read")?;
-        let lost = |message| Error::DeviceLost { device: self.to_string(), message };
-        mapped.map_err(lost)?;
-        let view = staging.get_mapped_range(..).map_err(|error| lost(error.to_string()))?;
-        let (data, table) = view.split_at(bytes);
-        let data = data.to_vec();
-        let table: Vec<u32> = bytemuck::pod_collect_to_vec(table);
-        drop(view);
-        staging.unmap();
-        let mut recorder = lock(&self.0.recorder);
-        // Losses and accuracies are read again and again; a large tensor hardly ever.
-        if size <= CHUNK {
-            if recorder.readback.len() == READBACKS {
-                recorder.readback.clear();
-            }
-            recorder.readback.insert(size, staging);
-        }
-        match fault::first(&table) {
-            None => Ok(data),
-            Some(error) => {
-                self.0.queue.write_buffer(&recorder.faults, 0, &[0xFF; fault::BYTES as usize]);
-                Err(error)
-            }
-        }
-    }
-
-    /// Waits until a submission has run. A lost device ends the wait.
-    fn wait(&self, submission_index: Option<SubmissionIndex>) -> Result<()> {
-        loop {
-            let timeout = Some(Duration::from_secs(1));
-            match self.0.device.poll(PollType::Wait { submission_index: submission_index.clone(), timeout }) {
-                Ok(_) => return Ok(()),
-                // A software adapter may well take minutes.
-                Err(PollError::Timeout) => self.check("wait")?,
-                Err(error) => {
-                    let message = error.to_string();
-                    return Err(Error::DeviceLost { device: self.to_string(), message });
-                }
-            }
-        }
-    }
-
-    /// For [`log`]: a small buffer's contents, by a submission of its own.
-    pub(super) fn read_now(&self, staging: &Buffer) -> Option<Vec<u64>> {
-        staging.map_async(MapMode::Read, .., |_| {});
-        self.wait(None).ok()?;
-        let numbers = bytemuck::pod_collect_to_vec(&staging.get_mapped_range(..).ok()?);
-        staging.unmap();
-        Some(numbers)
     }
 }

@@ -184,7 +184,7 @@ fn volume(sizes: [u32; 3]) -> usize {
 
 /// `y: [N, O, ..]` from `x: [N, C, ..]`, `w: [O, C / groups, ..]` and `bias: [O]`.
 pub fn forward(p: &Conv, x: &Storage, w: &Storage, bias: Option<&Storage>) -> Result<Storage> {
-    forward_rung(RUNGS.len() - 1, p, x, w, bias)
+    forward_rung(usize::MAX, p, x, w, bias)
 }
 
 /// As [`forward`], with the rung asked for.
@@ -212,7 +212,7 @@ pub fn forward_rung(
 
 /// The gradient of the input: `dx: [N, C, ..]` from `dy: [N, O, ..]` and the weight.
 pub fn backward_input(p: &Conv, dy: &Storage, w: &Storage) -> Result<Storage> {
-    backward_input_rung(RUNGS.len() - 1, p, dy, w)
+    backward_input_rung(usize::MAX, p, dy, w)
 }
 
 /// As [`backward_input`], with the rung asked for.
@@ -231,7 +231,7 @@ pub fn backward_input_rung(rung: usize, p: &Conv, dy: &Storage, w: &Storage) -> 
 
 /// The gradient of the weight: `dw: [O, C / groups, ..]` from `dy: [N, O, ..]` and the input.
 pub fn backward_weight(p: &Conv, dy: &Storage, x: &Storage) -> Result<Storage> {
-    backward_weight_rung(RUNGS.len() - 1, p, dy, x)
+    backward_weight_rung(usize::MAX, p, dy, x)
 }
 
 /// As [`backward_weight`], with the rung asked for.

@@ -50,3 +50,42 @@ fn awkward_operands_give_what_they_give_on_the_cpu() {
         }
     }
 }
+
+/// The functions of math.wgsl against f64, over all exponents: the errors that they state. What is below
+/// the smallest normal number a GPU may take for 0.
+#[test]
+fn functions_keep_to_their_errors_on_a_gpu() {
+    let Some(gpu) = gpu() else { return };
+    let tiny = f64::from(f32::MIN_POSITIVE);
+    let mut x: Vec<f32> = (0..=f32::INFINITY.to_bits()).step_by(40_009).map(f32::from_bits).collect();
+    x.extend((-1000..1000).map(|i| i as f32 * 0.0137));
+    x.retain(|x| *x == 0.0 || f64::from(*x) >= tiny);
+    let x: Vec<f32> = x.iter().flat_map(|&x| [x, -x]).chain([f32::NAN]).collect();
+    type Exact = fn(f64) -> f64;
+    let exact: [(Unary, f64, Exact); 5] = [
+        (Unary::Exp, 2.0, f64::exp),
+        (Unary::Log, 3.0, f64::ln),
+        (Unary::Tanh, 3.0, f64::tanh),
+        (Unary::Sigmoid, 3.0, |x| 1.0 / (1.0 + (-x).exp())),
+        (Unary::Elu, 3.0, |x| if x > 0.0 { x } else { x.exp_m1() }),
+    ];
+    for (f, ulps, exact) in exact {
+        let y = unary(f, [1.0, 0.0], &on(&gpu, &x)).unwrap().to_vec::<f32>().unwrap();
+        for (&x, &y) in x.iter().zip(&y) {
+            let wanted = exact(f64::from(x));
+            let rounded = wanted as f32;
+            if y == rounded || y.is_nan() && wanted.is_nan() {
+                continue;
+            }
+            let place = wanted.abs().max(tiny).log2().floor() - 23.0;
+            let error = (f64::from(y) - wanted).abs() / place.exp2();
+            let lost = wanted.abs() < tiny && f64::from(y).abs() <= tiny;
+            let huge = wanted.abs() > f64::from(f32::MAX) && y.abs() >= f32::MAX;
+            assert!(error <= ulps || lost || huge, "{f:?}({x}) is {y}, in f64 {wanted}: {error} ulps");
+        }
+    }
+    for f in [Unary::Relu, Unary::LeakyRelu, Unary::Softplus, Unary::Clamp, Unary::Gelu, Unary::Abs] {
+        let y = unary(f, [0.5, 3.0], &on(&gpu, &[f32::NAN])).unwrap().to_vec::<f32>().unwrap();
+        assert!(y[0].is_nan(), "{f:?}(NaN) is {}", y[0]);
+    }
+}

@@ -1,7 +1,7 @@
 // Losses that compare two tensors element by element; see mod.rs. Put behind math.wgsl and group.wgsl.
 
 struct LossCall {
-    kind: u32, // its number in Kind
+    kind: u32, // one of the numbers below
     n: u32,
     has_weight: u32,
     has_pos_weight: u32,

@@ -43,7 +43,7 @@ fn max_pool_forward_columns(
         return;
     }
     let start = plane * p.in_d * p.in_h * p.in_w;
-    let rows = 3u * p.stride_h + (p.kernel_h - 1u) * p.dilation_h + 1u;
+    let rows = (min(4u, p.out_h - oh) - 1u) * p.stride_h + (p.kernel_h - 1u) * p.dilation_h + 1u;
     var max = array(Placed(0.0, NOWHERE), Placed(0.0, NOWHERE), Placed(0.0, NOWHERE), Placed(0.0, NOWHERE));
     for (var kd = 0u; kd < p.kernel_d; kd++) {
         let d = element(depth(), od, kd);
@@ -126,7 +126,7 @@ fn avg_pool_forward_columns(
     if plane >= p.planes {
         return;
     }
-    let rows = 3u * p.stride_h + (p.kernel_h - 1u) * p.dilation_h + 1u;
+    let rows = (min(4u, p.out_h - oh) - 1u) * p.stride_h + (p.kernel_h - 1u) * p.dilation_h + 1u;
     var sum = vec4(0.0);
     for (var kd = 0u; kd < p.kernel_d; kd++) {
         let d = element(depth(), od, kd);
