@@ -131,7 +131,7 @@ fn a_file_that_is_no_checkpoint_is_named_with_its_fault() {
         ("negative", raw(&one(entry("F32", "[-2]", "[0,8]")), &[0; 8]), "expected usize"),
         ("nine dimensions", raw(&one(entry("F32", "[1,1,1,1,1,1,1,1,2]", "[0,8]")), &[0; 8]), "w: shape: "),
         ("unknown type", raw(&one(entry("F99", "[2]", "[0,8]")), &[0; 8]), "F99"),
-        ("another type", raw(&one(entry("BOOL", "[8]", "[0,8]")), &[0; 8]), "w: its type is BOOL"),
+        ("another type", raw(&one(entry("F8_E4M3", "[8]", "[0,8]")), &[0; 8]), "w: its type is F8_E4M3"),
         ("negative count", raw(&one(entry("I64", "[]", "[0,8]")), &minus), "w: -1 does not fit"),
         ("twice", raw(&format!(r#"{{"w":{f32_2},"w":{f32_2}}}"#), &[0; 8]), "name w comes twice"),
     ];
