@@ -120,18 +120,24 @@ struct Problems {
 }
 
 impl Problems {
+    /// As many of a kind are listed: enough to see what network it is.
+    const LISTED: usize = 12;
+
     fn into_result(self) -> Result<()> {
         let mut message = String::from("the state dict does not fit the network");
         let mut any = false;
         for (kind, list) in [
-            ("missing", self.missing),
-            ("unexpected", self.unexpected),
-            ("of another shape or type", self.unfit),
-            ("given twice", self.repeated),
+            ("missing: ", self.missing),
+            ("unexpected: ", self.unexpected),
+            ("", self.unfit),
+            ("given twice: ", self.repeated),
         ] {
-            if !list.is_empty() {
-                any = true;
-                message.push_str(&format!("\n  {kind}: {}", list.join(", ")));
+            any |= !list.is_empty();
+            for problem in list.iter().take(Self::LISTED) {
+                message.push_str(&format!("\n  {kind}{problem}"));
+            }
+            if list.len() > Self::LISTED {
+                message.push_str(&format!("\n  {kind}and {} more", list.len() - Self::LISTED));
             }
         }
         if any { Err(Error::StateDict(message)) } else { Ok(()) }
