@@ -15,11 +15,14 @@ pub mod ops;
 pub mod optim;
 pub mod random;
 mod shape;
+mod statistics;
+mod table;
 mod tensor;
 
 pub use autograd::{is_grad_enabled, no_grad};
 pub use error::{Error, Result};
 pub use random::manual_seed;
 pub use shape::{PerDim, Shape};
+pub use statistics::Statistics;
 pub use tensor::Tensor;
 pub use voxgrad_kernels::{DType, Device, Element};

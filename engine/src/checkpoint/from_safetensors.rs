@@ -12,7 +12,8 @@ use super::{Checkpoint, Entry, METADATA, elements};
 /// What a safetensors file holds, in its order, or what is wrong with it: nothing in it can cause a
 /// panic or an allocation much larger than the file.
 pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
-    let not_safetensors = |e: &dyn fmt::Display| format!("not a safetensors file: {e}");
+    let not_safetensors =
+        |e: &dyn fmt::Display| format!("neither a safetensors file nor one of PyTorch: {e}");
     if let Some((header, data)) = split(bytes) {
         let check = HeaderCheck { data: data.len() };
         serde_json::Deserializer::from_slice(header)

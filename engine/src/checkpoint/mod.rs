@@ -17,6 +17,7 @@
 //! one who reads it here knows the few steps that build a state dict, and refuses all others by name.
 
 mod atomic;
+mod describe;
 mod elements;
 mod from_safetensors;
 mod load;

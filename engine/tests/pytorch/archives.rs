@@ -53,7 +53,8 @@ impl View<'_> {
             &text("storage")[..],
             b"ctorch\nFloatStorage\n",
             &text(self.key),
-            &text("cpu"),
+            // Where it was saved from does not matter.
+            &text("cuda:3"),
             &number(self.len),
             b"tQ",
             &number(self.offset),

@@ -1,6 +1,6 @@
 //! Files that PyTorch has written (make.py), read here.
 
-use voxgrad_engine::checkpoint::{self, Checkpoint};
+use voxgrad_engine::checkpoint::{self, Checkpoint, Entry};
 use voxgrad_engine::nn::{BatchNorm1d, Linear, Module, module};
 use voxgrad_engine::{DType, Device, Tensor};
 
@@ -10,7 +10,7 @@ fn read(name: &str) -> Checkpoint {
     checkpoint::read(file(name)).unwrap()
 }
 
-fn find<'a>(checkpoint: &'a Checkpoint, name: &str) -> &'a checkpoint::Entry {
+fn find<'a>(checkpoint: &'a Checkpoint, name: &str) -> &'a Entry {
     checkpoint.entries.iter().find(|entry| entry.name == name).unwrap_or_else(|| panic!("no {name}"))
 }
 
@@ -139,4 +139,31 @@ fn what_is_no_state_dict_is_explained() {
             assert!(message.contains(part), "{message:?} does not say {part:?}");
         }
     }
+}
+
+#[test]
+fn a_description_lists_names_shapes_types_and_statistics() {
+    let text = read("types.pt").describe().unwrap();
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0].join(" "), "PyTorch file, 10 tensors, 34 elements");
+    assert_eq!(lines[2], ["name", "shape", "type", "min", "mean", "max", "std", "NaN"]);
+    let row = |name: &str| lines.iter().find(|line| line.first() == Some(&name)).unwrap().join(" ");
+    assert_eq!(row("bf16"), "bf16 [4] BF16 -2.0000 inf inf - 25.0%");
+    assert_eq!(row("i16"), "i16 [3] I16 0.0000 33.6667 100.0000 57.4485 0%");
+    assert!(read("training.pt").describe().unwrap().ends_with("optimizer.param_groups.0.weight_decay: 0\n"));
+}
+
+/// A name that would clear the screen is shown, not obeyed.
+#[test]
+fn a_description_holds_no_commands_for_the_terminal() {
+    let name = "w\x1b[2J\n".to_string();
+    let entry = Entry {
+        name,
+        stored_as: "F32".into(),
+        tensor: Tensor::full(0.0, [], DType::F32, &Device::cpu()).unwrap(),
+    };
+    let metadata = [("a\r".to_string(), "b\x07".to_string())].into();
+    let text = Checkpoint { format: "PyTorch", entries: vec![entry], metadata }.describe().unwrap();
+    assert!(text.contains(r"w\u{1b}[2J\n"), "{text}");
+    assert!(text.ends_with("a\\r: b\\u{7}\n"), "{text}");
 }
