@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use voxgrad_kernels::{Storage, ops::elementwise};
 
-use crate::{Error, Result, Shape, Tensor};
+use crate::{Error, Result, Shape, Tensor, recorder};
 
 /// What flows back to one input: a buffer of the input's size, or nothing when it isn't wanted.
 pub(crate) type Grad = Option<Arc<Storage>>;
@@ -147,7 +147,9 @@ impl Tensor {
             let inputs = inputs.iter().map(|x| x.node().cloned()).collect();
             Arc::new(GradNode::new(op, shape.clone(), inputs, Some(Box::new(rule))))
         });
-        Tensor::with_node(storage.into(), shape, node)
+        let output = Tensor::with_node(storage.into(), shape, node);
+        recorder::end(op, inputs, &output);
+        output
     }
 
     /// Computes the gradient of this scalar with respect to every leaf it came from, and adds each

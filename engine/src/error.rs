@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Shape;
+
 /// The result of anything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -26,6 +28,16 @@ pub enum Error {
         what: &'static str,
         /// The value and what is allowed.
         message: String,
+    },
+    /// An op of a network refused.
+    #[error("{place}: {source} (the network was given {given})")]
+    Layer {
+        /// The dotted name of the layer, or "after" it for a function between it and the next.
+        place: String,
+        /// The shape of the network's input.
+        given: Shape,
+        /// What the op said.
+        source: Box<Error>,
     },
     /// `backward` where there is nothing to walk, or a second time.
     #[error("backward: {0}")]

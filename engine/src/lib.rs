@@ -14,6 +14,7 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod random;
+mod recorder;
 mod shape;
 mod statistics;
 mod table;

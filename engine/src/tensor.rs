@@ -126,6 +126,11 @@ impl Tensor {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// What tells it from all other tensors there are now; its clones have the same.
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+
     /// The gradient collected so far, of a leaf made by [`Tensor::requires_grad`].
     pub fn grad(&self) -> Option<Tensor> {
         let grad = self.node()?.grad()?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Module, Slot};
+use super::{Module, Slot, located};
 use crate::{Result, Tensor};
 
 /// Layers that run one after the other, named "0", "1", and so on, `torch.nn.Sequential`.
@@ -48,7 +48,7 @@ impl Sequential {
 
 impl Module for Sequential {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.0.forward(x)
+        located(self, x, || self.0.forward(x))
     }
 
     fn children(&self) -> Vec<(String, &dyn Module)> {

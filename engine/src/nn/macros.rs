@@ -49,7 +49,9 @@ macro_rules! module {
         }
 
         impl $crate::nn::Module for $Name {
-            fn forward(&$self, $x: &$crate::Tensor) -> $crate::Result<$crate::Tensor> $body
+            fn forward(&$self, $x: &$crate::Tensor) -> $crate::Result<$crate::Tensor> {
+                $crate::nn::located($self, $x, || $body)
+            }
 
             fn children(&self) -> Vec<(String, &dyn $crate::nn::Module)> {
                 vec![$( (stringify!($field).to_string(), &self.$field as &dyn $crate::nn::Module) ),*]

@@ -15,7 +15,10 @@ mod macros;
 mod norm;
 mod pool;
 mod state;
+mod summary;
+mod trace;
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use crate::module;
@@ -30,6 +33,10 @@ pub use functions::{
 pub use linear::Linear;
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d};
 pub use pool::{AvgPool, AvgPool2d, AvgPool3d, MaxPool, MaxPool2d, MaxPool3d};
+pub use summary::{Summary, SummaryRow};
+#[doc(hidden)]
+pub use trace::located;
+pub use trace::{Step, Trace};
 
 /// A layer or a network: something with parameters and a forward pass.
 ///
@@ -132,6 +139,39 @@ pub trait Module: Send + Sync {
     fn load_state_dict(&self, state: &[(String, Tensor)]) -> Result<()> {
         state::load_state_dict(self, state)
     }
+
+    /// The forward pass of `x`, op by op, in the mode the module is in. All results of the ops are kept:
+    /// it is for looking, not for training.
+    ///
+    /// ```
+    /// use voxgrad_engine::nn::{Conv2d, Flatten, Linear, Module, Sequential, Tanh};
+    /// use voxgrad_engine::{DType, Device, Tensor};
+    ///
+    /// let net = Sequential::new().append(Conv2d::new(3, 4, 3)?).append(Tanh);
+    /// let net = net.append(Flatten::default()).append(Linear::new(4 * 6 * 6, 2)?);
+    /// let trace = net.trace(&Tensor::zeros([1, 3, 8, 8], DType::F32, &Device::cpu())?);
+    /// print!("{}", trace.table()?);
+    /// let ops: Vec<&str> = trace.steps.iter().map(|step| step.op).collect();
+    /// assert_eq!(ops, ["input", "conv2d", "tanh", "flatten", "linear"]);
+    ///
+    /// let trace = net.trace(&Tensor::zeros([1, 3, 9, 9], DType::F32, &Device::cpu())?);
+    /// let message = trace.output.unwrap_err().to_string();
+    /// assert!(message.starts_with("3: linear: input [1, 196] has rows of 196"), "{message}");
+    /// # Ok::<(), voxgrad_engine::Error>(())
+    /// ```
+    fn trace(&self, x: &Tensor) -> Trace {
+        trace::trace(self, x)
+    }
+
+    /// A table of what the module does, in evaluation mode, with an input of shape `input`, the size of
+    /// the batch first: each layer with its output's shape, its parameters and its multiply-adds.
+    /// `println!("{}", net.summary(&[1, 3, 32, 32])?)` prints it.
+    ///
+    /// # Errors
+    /// When the shape does not fit, with the layer it does not fit.
+    fn summary(&self, input: &[usize]) -> Result<Summary> {
+        summary::summary(self, input)
+    }
 }
 
 /// One entry of a module's state.
@@ -168,13 +208,29 @@ pub struct TrainingFlag(AtomicBool);
 impl TrainingFlag {
     /// Whether training mode is on.
     pub fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) && !EVALUATING.get()
     }
 
     /// Turns training mode on or off.
     pub fn set(&self, on: bool) {
         self.0.store(on, Ordering::Relaxed);
     }
+}
+
+thread_local! {
+    static EVALUATING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `body` as if every layer were in evaluation mode, and leaves the layers' flags alone.
+fn evaluating<R>(body: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            EVALUATING.set(self.0);
+        }
+    }
+    let _restore = Restore(EVALUATING.replace(true));
+    body()
 }
 
 impl Default for TrainingFlag {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Module, Slot, TrainingFlag, at_least_one, slots_of};
 use crate::error::shape_error;
-use crate::{DType, Device, Result, Tensor};
+use crate::{DType, Device, Result, Tensor, recorder};
 
 /// Batch normalisation of `[N, C]` or `[N, C, L]`, `torch.nn.BatchNorm1d`.
 pub type BatchNorm1d = BatchNorm<1>;
@@ -106,6 +106,9 @@ impl<const D: usize> BatchNorm<D> {
 
 impl<const D: usize> Module for BatchNorm<D> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if let Some(tensor) = self.weight.as_ref().or(self.running_mean.as_ref()) {
+            recorder::begin(tensor);
+        }
         self.check(x)?;
         let training = self.training.get();
         let running = self.running_mean.as_ref().zip(self.running_var.as_ref());

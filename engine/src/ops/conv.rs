@@ -4,7 +4,7 @@ use voxgrad_kernels::ops::conv::{self, Conv};
 
 use super::matmul::{bias_gradient, when};
 use crate::error::shape_error;
-use crate::{Result, Tensor};
+use crate::{Result, Tensor, recorder};
 
 /// Options of a convolution over `N` spatial dimensions, with PyTorch's names and defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,7 @@ impl Tensor {
         bias: Option<&Tensor>,
         ConvOptions { stride, padding, dilation, groups }: ConvOptions<N>,
     ) -> Result<Tensor> {
+        recorder::begin(weight);
         let p = Conv::new(op, self.shape(), weight.shape(), stride, padding, dilation, groups)?;
         let outputs = weight.shape()[0];
         if let Some(bias) = bias.filter(|bias| bias.shape()[..] != [outputs]) {

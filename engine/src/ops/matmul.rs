@@ -8,7 +8,7 @@ use voxgrad_kernels::ops::reduce;
 
 use crate::autograd::Grad;
 use crate::error::shape_error;
-use crate::{Result, Shape, Tensor};
+use crate::{Result, Shape, Tensor, recorder};
 
 impl Tensor {
     /// The matrix product, with PyTorch's rules: `[m, k] x [k, n]`; leading dimensions are batches
@@ -78,14 +78,22 @@ impl Tensor {
 
     /// `x weight^T + bias`: `x: [.., in]`, `weight: [out, in]`, `bias: [out]` give `[.., out]`.
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        recorder::begin(weight);
         let (x, w) = (self.shape(), weight.shape());
-        let fits = w.len() == 2 && x.last() == w.last() && bias.is_none_or(|b| b.shape()[..] == w[..1]);
-        if !fits {
-            let bias = bias.map_or("none".into(), |bias| bias.shape().to_string());
-            let wanted = "input [.., in], weight [out, in], bias [out] expected";
-            return shape_error("linear", format!("{wanted}, got {x}, {w}, bias {bias}"));
+        let (&[outputs, inputs], Some(&last)) = (&w[..], x.last()) else {
+            let wanted = "input [.., in] and weight [out, in] expected";
+            return shape_error("linear", format!("{wanted}, got {x} and {w}"));
+        };
+        if last != inputs {
+            let message = format!("input {x} has rows of {last}, weight {w} takes {inputs}");
+            return shape_error("linear", message);
         }
-        let (outputs, inputs) = (w[0], w[1]);
+        if let Some(bias) = bias.filter(|bias| bias.shape()[..] != [outputs]) {
+            return shape_error(
+                "linear",
+                format!("bias is {}, weight {w} has {outputs} outputs", bias.shape()),
+            );
+        }
         let rows = x[..x.len() - 1].iter().product();
         let (x, w, b) = (self.storage(), weight.storage(), bias.map(Tensor::storage));
         let y = matmul::forward(&Matmul::new(1, rows, outputs, inputs).transpose_b(), &x, &w, b.as_deref())?;

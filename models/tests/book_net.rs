@@ -1,9 +1,9 @@
-//! A state dict that PyTorch has written for the book's network, read here.
+//! The book's network from outside: with PyTorch's weights, as a table, and with images it can't take.
 
 use std::path::PathBuf;
 
 use voxgrad_engine::nn::Module;
-use voxgrad_engine::{Device, Result, Tensor, checkpoint};
+use voxgrad_engine::{DType, Device, Result, Tensor, checkpoint};
 use voxgrad_models::cifar2::nets::{Net, NetResDeep, NetWidth};
 
 /// A file that engine/tests/pytorch/make.py has written.
@@ -64,4 +64,50 @@ fn a_checkpoint_of_another_network_says_what_differs() {
     assert!(message.contains("\n  missing: resblocks.0.conv.weight [32, 32, 3, 3]"), "{message}");
     assert!(message.contains("\n  missing: and 48 more"), "{message}");
     assert!(message.contains("\n  unexpected: conv2.bias [8]"), "{message}");
+}
+
+#[test]
+fn the_summary_has_the_books_sizes() {
+    let summary = Net::new().unwrap().summary(&[1, 3, 32, 32]).unwrap();
+    let rows: Vec<_> = summary.rows.iter().map(|row| (row.layer.as_str(), row.op, row.parameters)).collect();
+    assert_eq!(
+        rows,
+        [
+            ("", "input", 0),
+            ("conv1", "conv2d", 432 + 16),
+            ("", "tanh", 0),
+            ("", "max_pool2d", 0),
+            ("conv2", "conv2d", 1152 + 8),
+            ("", "tanh", 0),
+            ("", "max_pool2d", 0),
+            ("", "flatten", 0),
+            ("fc1", "linear", 16384 + 32),
+            ("", "tanh", 0),
+            ("fc2", "linear", 64 + 2),
+        ]
+    );
+    assert_eq!(summary.rows[6].output[..], [1, 8, 8, 8]);
+    assert_eq!(summary.parameters, 18_090);
+    assert_eq!(summary.multiply_adds, (432 * 32 * 32 + 1152 * 16 * 16 + 16384 + 64) as u64);
+    let deep = NetResDeep::shared(100).unwrap().summary(&[1, 3, 32, 32]).unwrap();
+    assert_eq!(deep.rows.iter().map(|row| row.parameters).sum::<usize>(), 75_810);
+    assert!(deep.rows.iter().any(|row| row.layer == "resblocks.99.batch_norm"));
+}
+
+#[test]
+fn images_of_another_size_are_refused_by_the_layer_they_do_not_fit() {
+    let refusal = |shape: [usize; 4]| {
+        let x = Tensor::zeros(shape, DType::F32, &Device::cpu()).unwrap();
+        Net::new().unwrap().forward(&x).unwrap_err().to_string()
+    };
+    for (shape, wanted) in [
+        ([1, 3, 28, 28], "fc1: linear: input [1, 392] has rows of 392, weight [32, 512] takes 512"),
+        ([1, 1, 32, 32], "conv1: conv2d: input has 1 channels, weight expects 3"),
+        ([1, 3, 2, 2], "after conv2: max_pool2d: the window does not fit"),
+        ([1, 3, 1, 1], "after conv1: max_pool2d: the window does not fit"),
+    ] {
+        let message = refusal(shape);
+        assert!(message.starts_with(wanted), "{message}");
+        assert!(message.ends_with(&format!("(the network was given {shape:?})")), "{message}");
+    }
 }
