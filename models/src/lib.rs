@@ -7,6 +7,7 @@ mod error;
 pub mod luna;
 pub mod metrics;
 pub mod mnist;
+pub mod penalty;
 pub mod plot;
 pub mod trainer;
 

@@ -15,7 +15,8 @@ use crate::{Error, Result};
 pub struct EpochMetrics {
     /// The epoch, from 1.
     pub epoch: usize,
-    /// The mean of the batch losses while training, each measured before its step.
+    /// The mean of the batch losses while training, each measured before its step; what was added to
+    /// the loss is in it.
     #[serde(deserialize_with = "null_is_nan")]
     pub train_loss: f64,
     /// The mean loss of the validation samples after the epoch.

@@ -25,13 +25,13 @@ mod history;
 mod interrupt;
 mod run_dir;
 mod snapshot;
+mod step;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use voxgrad_engine::data::DataLoader;
 use voxgrad_engine::nn::Module;
-use voxgrad_engine::ops::CrossEntropyOptions;
 use voxgrad_engine::optim::Optimizer;
 use voxgrad_engine::{Tensor, checkpoint};
 
@@ -41,6 +41,7 @@ pub use history::EpochMetrics;
 pub use interrupt::{EXIT_INTERRUPTED, stop_on_ctrl_c};
 pub use run_dir::RunDir;
 use snapshot::Position;
+pub use step::LossTerm;
 
 use crate::plot::LineChart;
 use crate::{Error, Result};
@@ -79,6 +80,7 @@ pub struct Trainer<'a> {
     loaders: Loaders,
     run: &'a RunDir,
     console: &'a mut Console,
+    loss_terms: Vec<LossTerm<'a>>,
     at: Position,
     history: Vec<EpochMetrics>,
     /// Losses that have not been read yet.
@@ -103,7 +105,29 @@ impl<'a> Trainer<'a> {
             }
         }
         let (at, history, unread) = (Position::START, Vec::new(), Vec::new());
-        Ok(Trainer { model, optimizer, loaders, run, console, at, history, unread })
+        let loss_terms = Vec::new();
+        Ok(Trainer { model, optimizer, loaders, run, console, loss_terms, at, history, unread })
+    }
+
+    /// Adds `term`, a scalar worked out anew in every training step, to the cross-entropy: a
+    /// [`Penalty`](crate::penalty::Penalty) on large weights, for example. The training loss includes
+    /// it, the validation loss does not.
+    ///
+    /// ```
+    /// # use voxgrad_engine::{nn::Module, optim::Optimizer};
+    /// # use voxgrad_models::{Result, penalty::Penalty, trainer::*};
+    /// # fn penalised(
+    /// #     model: &dyn Module, optimizer: &mut dyn Optimizer, loaders: Loaders, run: &RunDir, console: &mut Console,
+    /// # ) -> Result<()> {
+    /// let parameters = model.parameters();
+    /// let penalty = || Penalty::L2(0.001).of(&parameters);
+    /// let mut trainer = Trainer::new(model, optimizer, loaders, run, console)?;
+    /// trainer.add_to_loss(&penalty);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn add_to_loss(&mut self, term: LossTerm<'a>) {
+        self.loss_terms.push(term);
     }
 
     /// Puts everything back to where the run in the directory stopped, to train until `epochs`
@@ -169,14 +193,8 @@ impl<'a> Trainer<'a> {
     fn train_epoch(&mut self, epochs: usize, stop: &AtomicBool) -> Result<Option<(Evaluation, Evaluation)>> {
         self.model.train();
         for batch in self.loaders.train.epoch_from(self.at.epochs as u64, self.at.batches) {
-            let batch = batch?;
-            let logits = self.model.forward(&batch.inputs)?;
-            let loss = logits.cross_entropy(&batch.targets, &CrossEntropyOptions::default())?;
-            self.optimizer.zero_grad();
-            loss.backward()?;
-            self.optimizer.step()?;
-
-            self.unread.push(loss.detach());
+            let loss = step::step(self.model, self.optimizer, &batch?, &self.loss_terms)?;
+            self.unread.push(loss);
             self.at.batches += 1;
             if self.unread.len() == BATCHES_AT_ONCE {
                 self.read_losses()?;
@@ -281,8 +299,12 @@ impl<'a> Trainer<'a> {
         let curve = |value: fn(&EpochMetrics) -> f64| {
             self.history.iter().map(move |m| (m.epoch as f64, value(m))).collect::<Vec<_>>()
         };
-        let loss = LineChart::new("Loss").x_label("epoch").y_label("cross-entropy").from_zero();
-        let loss = loss.series("training", curve(|m| m.train_loss));
+        let (measure, training) = match self.loss_terms.is_empty() {
+            true => ("cross-entropy", "training"),
+            false => ("loss", "training, penalty included"),
+        };
+        let loss = LineChart::new("Loss").x_label("epoch").y_label(measure).from_zero();
+        let loss = loss.series(training, curve(|m| m.train_loss));
         loss.series("validation", curve(|m| m.val_loss)).save(self.run.file("loss.png"))?;
         let accuracy = LineChart::new("Accuracy").x_label("epoch").y_label("accuracy");
         let accuracy = accuracy.series("training", curve(|m| m.train_acc));

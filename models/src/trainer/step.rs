@@ -1,0 +1,31 @@
+//! One step of training.
+
+use voxgrad_engine::Tensor;
+use voxgrad_engine::data::Batch;
+use voxgrad_engine::nn::Module;
+use voxgrad_engine::ops::CrossEntropyOptions;
+use voxgrad_engine::optim::Optimizer;
+
+use crate::Result;
+
+/// Makes a scalar that a step adds to its loss.
+pub type LossTerm<'a> = &'a dyn Fn() -> Result<Tensor>;
+
+/// Moves the parameters against the gradient of the batch's loss, its cross-entropy and all `terms`.
+/// Returns that loss, from before the step.
+pub(super) fn step(
+    model: &dyn Module,
+    optimizer: &mut dyn Optimizer,
+    batch: &Batch,
+    terms: &[LossTerm],
+) -> Result<Tensor> {
+    let logits = model.forward(&batch.inputs)?;
+    let mut loss = logits.cross_entropy(&batch.targets, &CrossEntropyOptions::default())?;
+    for term in terms {
+        loss = loss.add(&term()?)?;
+    }
+    optimizer.zero_grad();
+    loss.backward()?;
+    optimizer.step()?;
+    Ok(loss.detach())
+}
