@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use voxgrad_engine::data::DataLoader;
 use voxgrad_engine::nn::Module;
 use voxgrad_engine::ops::CrossEntropyOptions;
-use voxgrad_engine::{Tensor, no_grad};
+use voxgrad_engine::{Tensor, no_grad, random};
 
 use super::BATCHES_AT_ONCE;
 use crate::Result;
@@ -23,6 +23,26 @@ pub struct Evaluation {
 /// in evaluation mode afterwards. `None` when `stop` was set on the way.
 pub fn evaluate(model: &dyn Module, loader: &DataLoader, stop: &AtomicBool) -> Result<Option<Evaluation>> {
     model.eval();
+    measure(model, loader, stop)
+}
+
+/// As [`evaluate`], but in training mode, as a program measures that forgets to switch: dropout drops,
+/// and batch-norm uses the statistics of each batch. Such a measurement would leave its traces in the
+/// running statistics and in the random generator; both are put back. The model stays in training mode.
+pub fn evaluate_in_training_mode(
+    model: &dyn Module,
+    loader: &DataLoader,
+    stop: &AtomicBool,
+) -> Result<Option<Evaluation>> {
+    let (state, rng) = (model.state_dict()?, random::rng_state());
+    model.train();
+    let measured = measure(model, loader, stop);
+    model.load_state_dict(&state)?;
+    random::set_rng_state(rng);
+    measured
+}
+
+fn measure(model: &dyn Module, loader: &DataLoader, stop: &AtomicBool) -> Result<Option<Evaluation>> {
     no_grad(|| {
         let (mut unread, mut sums) = (Unread::default(), Sums::default());
         for batch in loader.epoch(0) {

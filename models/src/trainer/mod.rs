@@ -36,7 +36,7 @@ use voxgrad_engine::optim::Optimizer;
 use voxgrad_engine::{Tensor, checkpoint};
 
 pub use console::Console;
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, evaluate, evaluate_in_training_mode};
 pub use history::EpochMetrics;
 pub use interrupt::{EXIT_INTERRUPTED, stop_on_ctrl_c};
 pub use run_dir::RunDir;
@@ -81,6 +81,7 @@ pub struct Trainer<'a> {
     run: &'a RunDir,
     console: &'a mut Console,
     loss_terms: Vec<LossTerm<'a>>,
+    eval_mode: bool,
     at: Position,
     history: Vec<EpochMetrics>,
     /// Losses that have not been read yet.
@@ -105,8 +106,8 @@ impl<'a> Trainer<'a> {
             }
         }
         let (at, history, unread) = (Position::START, Vec::new(), Vec::new());
-        let loss_terms = Vec::new();
-        Ok(Trainer { model, optimizer, loaders, run, console, loss_terms, at, history, unread })
+        let (loss_terms, eval_mode) = (Vec::new(), true);
+        Ok(Trainer { model, optimizer, loaders, run, console, loss_terms, eval_mode, at, history, unread })
     }
 
     /// Adds `term`, a scalar worked out anew in every training step, to the cross-entropy: a
@@ -128,6 +129,12 @@ impl<'a> Trainer<'a> {
     /// ```
     pub fn add_to_loss(&mut self, term: LossTerm<'a>) {
         self.loss_terms.push(term);
+    }
+
+    /// Whether losses and accuracies after an epoch are measured in evaluation mode, as they should
+    /// be and are unless this says otherwise. See [`evaluate_in_training_mode`].
+    pub fn measure_in_eval_mode(&mut self, on: bool) {
+        self.eval_mode = on;
     }
 
     /// Puts everything back to where the run in the directory stopped, to train until `epochs`
@@ -208,6 +215,7 @@ impl<'a> Trainer<'a> {
         }
         self.read_losses()?;
         // A stop from here on is one after the last batch: resuming measures, and trains no batch twice.
+        let evaluate = if self.eval_mode { evaluate } else { evaluate_in_training_mode };
         let Some(train) = evaluate(self.model, &self.loaders.train_eval, stop)? else { return Ok(None) };
         let Some(val) = evaluate(self.model, &self.loaders.val, stop)? else { return Ok(None) };
         Ok(Some((train, val)))
