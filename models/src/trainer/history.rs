@@ -1,9 +1,12 @@
 //! What a run has measured so far: one line of JSON per epoch.
 
+use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::str::FromStr;
 
+use md5::{Digest, Md5};
 use serde::{Deserialize, Deserializer, Serialize};
 use voxgrad_engine::checkpoint;
 
@@ -37,53 +40,94 @@ fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
+/// The MD5 sum of a run's lines, which is kept elsewhere: it tells whether they are still the lines
+/// that the run wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seal(u128);
+
+impl Seal {
+    fn of(lines: &[u8]) -> Seal {
+        Seal(u128::from_be_bytes(Md5::digest(lines).into()))
+    }
+}
+
+impl fmt::Display for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for Seal {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(hexadecimal: &str) -> std::result::Result<Seal, Self::Err> {
+        Ok(Seal(u128::from_str_radix(hexadecimal, 16)?))
+    }
+}
+
 /// Adds a line to the file at `path`; it is on disk when this returns, so before the position that
-/// counts its epoch as done.
-pub(super) fn append(path: &Path, metrics: &EpochMetrics) -> Result<()> {
+/// counts its epoch as done. Returns the seal of all lines.
+pub(super) fn append(path: &Path, metrics: &EpochMetrics) -> Result<Seal> {
     let line = format!("{}\n", to_json(path, metrics)?);
     let file = OpenOptions::new().append(true).create(true).open(path);
     let written = file.and_then(|mut file| {
         file.write_all(line.as_bytes())?;
         file.sync_data()
     });
-    written.map_err(Error::io(path))
+    written.map_err(Error::io(path))?;
+    Ok(Seal::of(&fs::read(path).map_err(Error::io(path))?))
 }
 
 /// Reads epochs 1 to `epochs` and cuts off what comes after them: an epoch that a crash finished
 /// measuring but not saving, perhaps half a line, will be trained and written again.
 ///
 /// # Errors
-/// When one of those lines is missing or broken; the message has its number.
-pub(super) fn read_and_cut(path: &Path, epochs: usize) -> Result<Vec<EpochMetrics>> {
+/// As [`read`].
+pub(super) fn read_and_cut(path: &Path, epochs: usize, seal: Option<Seal>) -> Result<Vec<EpochMetrics>> {
+    let (history, rest) = read(path, epochs, seal)?;
+    if rest > 0 {
+        let text = fs::read(path).map_err(Error::io(path))?;
+        checkpoint::write_atomically(path, &text[..text.len() - rest])?;
+    }
+    Ok(history)
+}
+
+/// Reads epochs 1 to `epochs`, and how many bytes come after them.
+///
+/// # Errors
+/// When one of those lines is missing or broken; the message has its number. When they are not those
+/// that `seal` was made of.
+pub(super) fn read(path: &Path, epochs: usize, seal: Option<Seal>) -> Result<(Vec<EpochMetrics>, usize)> {
     let text = match fs::read_to_string(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && epochs == 0 => return Ok(Vec::new()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && epochs == 0 => return Ok((Vec::new(), 0)),
         read => read.map_err(Error::io(path))?,
     };
-    let broken = |message: String| voxgrad_engine::Error::File { path: path.to_path_buf(), message };
+    let broken = |message: String| Err(Error::file(path, message));
     let mut history = Vec::new();
     let mut kept = 0;
     for (i, line) in text.split_inclusive('\n').enumerate().take(epochs) {
-        let metrics: EpochMetrics =
-            serde_json::from_str(line).map_err(|e| broken(format!("line {}: {e}", i + 1)))?;
+        let metrics: EpochMetrics = match serde_json::from_str(line) {
+            Ok(metrics) => metrics,
+            Err(e) => return broken(format!("line {}: {e}", i + 1)),
+        };
         if metrics.epoch != i + 1 {
-            return Err(broken(format!("line {0} is of epoch {1}, not {0}", i + 1, metrics.epoch)).into());
+            return broken(format!("line {0} is of epoch {1}, not {0}", i + 1, metrics.epoch));
         }
         history.push(metrics);
         kept += line.len();
     }
     if history.len() < epochs {
         let there = history.len();
-        return Err(broken(format!("it has {there} lines, but {epochs} epochs are finished")).into());
+        return broken(format!("it has {there} lines, but {epochs} epochs are finished"));
     }
-    if kept < text.len() {
-        checkpoint::write_atomically(path, &text.as_bytes()[..kept])?;
+    if seal.is_some_and(|seal| seal != Seal::of(&text.as_bytes()[..kept])) {
+        return broken("it is not as the run wrote it: put its lines back, or start a new run".to_string());
     }
-    Ok(history)
+    Ok((history, text.len() - kept))
 }
 
 fn to_json(path: &Path, metrics: &EpochMetrics) -> Result<String> {
-    serde_json::to_string(metrics)
-        .map_err(|e| voxgrad_engine::Error::File { path: path.to_path_buf(), message: e.to_string() }.into())
+    serde_json::to_string(metrics).map_err(|e| Error::file(path, e.to_string()))
 }
 
 #[cfg(test)]
@@ -98,11 +142,13 @@ mod tests {
     fn epochs_that_were_not_saved_are_cut_off() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
-        (1..=3).for_each(|epoch| append(&path, &metrics(epoch)).unwrap());
+        for epoch in 1..=3 {
+            append(&path, &metrics(epoch)).unwrap();
+        }
         fs::write(&path, fs::read_to_string(&path).unwrap() + "{\"epoch\":4,\"tr").unwrap();
-        assert_eq!(read_and_cut(&path, 2).unwrap(), [metrics(1), metrics(2)]);
+        assert_eq!(read_and_cut(&path, 2, None).unwrap(), [metrics(1), metrics(2)]);
         append(&path, &metrics(3)).unwrap();
-        assert_eq!(read_and_cut(&path, 3).unwrap().len(), 3);
+        assert_eq!(read_and_cut(&path, 3, None).unwrap().len(), 3);
         assert_eq!(
             fs::read_to_string(&path).unwrap().lines().last().unwrap(),
             r#"{"epoch":3,"train_loss":0.5,"val_loss":0.25,"train_acc":0.75,"val_acc":0.5,"seconds":1.5}"#
@@ -115,15 +161,18 @@ mod tests {
         let path = dir.path().join("metrics.jsonl");
         append(&path, &EpochMetrics { val_loss: f64::NAN, ..metrics(1) }).unwrap();
         assert!(fs::read_to_string(&path).unwrap().contains("\"val_loss\":null"));
-        assert!(read_and_cut(&path, 1).unwrap()[0].val_loss.is_nan());
+        assert!(read_and_cut(&path, 1, None).unwrap()[0].val_loss.is_nan());
     }
 
     #[test]
     fn a_broken_line_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
-        assert!(read_and_cut(&path, 0).unwrap().is_empty(), "a run stopped in its first epoch has no file");
-        let message = |epochs| read_and_cut(&path, epochs).unwrap_err().to_string();
+        assert!(
+            read_and_cut(&path, 0, None).unwrap().is_empty(),
+            "a run stopped in its first epoch has no file"
+        );
+        let message = |epochs| read_and_cut(&path, epochs, None).unwrap_err().to_string();
         assert!(message(1).contains("metrics.jsonl"));
         append(&path, &metrics(1)).unwrap();
         assert!(message(2).contains("it has 1 lines, but 2 epochs are finished"), "{}", message(2));
@@ -131,5 +180,24 @@ mod tests {
         assert!(message(2).contains("line 2 is of epoch 3, not 2"), "{}", message(2));
         fs::write(&path, "{\"epoch\":1}\n").unwrap();
         assert!(message(1).contains("line 1: missing field"), "{}", message(1));
+    }
+
+    #[test]
+    fn what_was_changed_after_it_was_written_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        append(&path, &metrics(1)).unwrap();
+        let seal = append(&path, &metrics(2)).unwrap();
+        assert_eq!(seal.to_string().parse(), Ok(seal));
+        append(&path, &metrics(3)).unwrap();
+        assert_eq!(read(&path, 2, Some(seal)).unwrap().0, [metrics(1), metrics(2)]);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("0.75", "0.95", 1)).unwrap();
+        let message = read_and_cut(&path, 2, Some(seal)).unwrap_err().to_string();
+        assert!(
+            message.ends_with("it is not as the run wrote it: put its lines back, or start a new run"),
+            "{message}"
+        );
+        assert!(fs::read_to_string(&path).unwrap().contains("\"epoch\":3"), "nothing is cut off then");
     }
 }

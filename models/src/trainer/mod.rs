@@ -151,7 +151,7 @@ impl<'a> Trainer<'a> {
             let message = format!("it stopped at batch {} of an epoch of {batches}", at.batches);
             return Err(voxgrad_engine::Error::File { path, message }.into());
         }
-        self.history = history::read_and_cut(&self.run.file("metrics.jsonl"), at.epochs)?;
+        self.history = history::read_and_cut(&self.run.file("metrics.jsonl"), at.epochs, at.seal)?;
         self.at = at;
         self.console.say(&match at.batches {
             0 => format!("Going on after epoch {}", at.epochs),
@@ -265,10 +265,10 @@ impl<'a> Trainer<'a> {
         if best || epoch == 1 {
             self.save_weights("best.safetensors", &metrics)?;
         }
-        history::append(&self.run.file("metrics.jsonl"), &metrics)?;
+        let seal = Some(history::append(&self.run.file("metrics.jsonl"), &metrics)?);
         self.history.push(metrics);
         let best_val_loss = if best { val.loss } else { self.at.best_val_loss };
-        self.at = Position { epochs: epoch, best_val_loss, ..Position::START };
+        self.at = Position { epochs: epoch, best_val_loss, seal, ..Position::START };
         // Last of all: after a crash before this line the epoch is trained again.
         self.save_position()?;
 

@@ -10,6 +10,7 @@ use voxgrad_engine::optim::Optimizer;
 use voxgrad_engine::random::{self, RngState};
 use voxgrad_engine::{Tensor, checkpoint};
 
+use super::history::Seal;
 use crate::{Error, Result};
 
 /// Where a run stands between two batches.
@@ -25,15 +26,24 @@ pub(super) struct Position {
     pub seconds: f64,
     /// The lowest validation loss of the finished epochs; infinite before the first.
     pub best_val_loss: f64,
+    /// Of the lines of `metrics.jsonl` about the finished epochs. Older runs have none.
+    pub seal: Option<Seal>,
 }
 
 impl Position {
-    pub const START: Position =
-        Position { epochs: 0, batches: 0, loss_sum: 0.0, seconds: 0.0, best_val_loss: f64::INFINITY };
+    pub const START: Position = Position {
+        epochs: 0,
+        batches: 0,
+        loss_sum: 0.0,
+        seconds: 0.0,
+        best_val_loss: f64::INFINITY,
+        seal: None,
+    };
 }
 
 const MODEL: &str = "model.";
 const OPTIMIZER: &str = "optimizer.";
+const SEAL: &str = "metrics_md5";
 
 /// Writes weights, optimizer, position and this thread's random generator to `path`, atomically.
 pub(super) fn save(path: &Path, model: &dyn Module, optimizer: &dyn Optimizer, at: Position) -> Result<()> {
@@ -53,7 +63,8 @@ pub(super) fn save(path: &Path, model: &dyn Module, optimizer: &dyn Optimizer, a
         ("rng_seed", rng.seed.to_string()),
         ("rng_offset", rng.offset.to_string()),
     ];
-    let metadata = metadata.map(|(key, value)| (key.to_string(), value)).into_iter().collect();
+    let seal = at.seal.map(|seal| (SEAL, seal.to_string()));
+    let metadata = metadata.into_iter().chain(seal).map(|(key, value)| (key.to_string(), value)).collect();
     Ok(checkpoint::save(path, &tensors, &metadata)?)
 }
 
@@ -65,13 +76,7 @@ pub(super) fn save(path: &Path, model: &dyn Module, optimizer: &dyn Optimizer, a
 pub(super) fn load(path: &Path, model: &dyn Module, optimizer: &mut dyn Optimizer) -> Result<Position> {
     let (tensors, metadata) = checkpoint::load(path)?;
     let fields = Fields { path, metadata: &metadata };
-    let at = Position {
-        epochs: fields.get("epochs")?,
-        batches: fields.get("batches")?,
-        loss_sum: fields.get("loss_sum")?,
-        seconds: fields.get("seconds")?,
-        best_val_loss: fields.get("best_val_loss")?,
-    };
+    let at = fields.position()?;
     let rng = RngState { seed: fields.get("rng_seed")?, offset: fields.get("rng_offset")? };
 
     let (mut model_state, mut optimizer_state) = (Vec::new(), Vec::new());
@@ -98,11 +103,22 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    fn position(&self) -> Result<Position> {
+        Ok(Position {
+            epochs: self.get("epochs")?,
+            batches: self.get("batches")?,
+            loss_sum: self.get("loss_sum")?,
+            seconds: self.get("seconds")?,
+            best_val_loss: self.get("best_val_loss")?,
+            seal: self.metadata.contains_key(SEAL).then(|| self.get(SEAL)).transpose()?,
+        })
+    }
+
     fn get<T: FromStr>(&self, key: &str) -> Result<T> {
         let value = self.metadata.get(key);
         value.and_then(|value| value.parse().ok()).ok_or_else(|| {
-            let found = value.map_or("it is missing".to_string(), |value| format!("it is `{value}`"));
-            broken(self.path, format!("the metadata `{key}` should be a number, {found}"))
+            let found = value.map_or("is missing".to_string(), |value| format!("can't be `{value}`"));
+            broken(self.path, format!("the metadata `{key}` {found}"))
         })
     }
 }
