@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use voxgrad::models::cifar2::{self, MODELS, Settings};
-use voxgrad::models::trainer::{Console, EXIT_INTERRUPTED, Outcome, stop_on_ctrl_c};
-use voxgrad::models::{Error, Result};
+use voxgrad::models::cifar2::{self, MODELS, Quirks, Settings};
+use voxgrad::models::trainer::{Console, exit_code, stop_on_ctrl_c};
 
 /// Train a network to tell birds from airplanes, on CIFAR-2.
 #[derive(Parser)]
@@ -16,15 +15,30 @@ use voxgrad::models::{Error, Result};
 struct Arguments {
     #[arg(long, help = format!("The network: {}", models()), default_value_t = Settings::default().model)]
     model: String,
+    /// Residual blocks, of res-deep [default: 100]
+    #[arg(long, value_name = "N")]
+    n_blocks: Option<usize>,
     /// How often the network sees each training image
     #[arg(long, default_value_t = Settings::default().epochs)]
     epochs: usize,
     /// Images per step
     #[arg(long, default_value_t = Settings::default().batch_size)]
     batch_size: usize,
-    /// The learning rate
-    #[arg(long, default_value_t = Settings::default().lr)]
-    lr: f64,
+    /// The learning rate [default: 0.01, of res-deep 0.003]
+    #[arg(long)]
+    lr: Option<f64>,
+    /// As printed of res-deep: one residual block N times, instead of N blocks
+    #[arg(long)]
+    shared_blocks: bool,
+    /// As printed of all but the baseline: the images in the same order in every epoch
+    #[arg(long)]
+    no_shuffle: bool,
+    /// As printed of all: measure without switching to evaluation mode
+    #[arg(long)]
+    no_eval_mode: bool,
+    /// Everything that the printed run of the model does differently from what one should do
+    #[arg(long)]
+    as_printed: bool,
     /// Where to compute: auto, cpu, cuda, cuda:N, wgpu, or wgpu:NAME for the adapter of that name
     #[arg(long, default_value_t = Settings::default().device)]
     device: String,
@@ -45,23 +59,28 @@ struct Arguments {
 
 /// The names of all networks.
 fn models() -> String {
-    let names: Vec<&str> = MODELS.iter().map(|(name, _)| *name).collect();
-    names.join(", ")
+    MODELS.each_ref().map(|variant| variant.name).join(", ")
 }
 
 fn main() -> ExitCode {
-    match train(Arguments::parse()) {
-        Ok(Outcome::Finished) => ExitCode::SUCCESS,
-        Ok(Outcome::Stopped { .. }) => ExitCode::from(EXIT_INTERRUPTED),
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(if matches!(error, Error::Usage(_)) { 2 } else { 1 })
-        }
-    }
-}
-
-fn train(arguments: Arguments) -> Result<Outcome> {
-    let Arguments { model, epochs, batch_size, lr, device, data, seed, out, resume } = arguments;
-    let settings = Settings { model, epochs, batch_size, lr, device, data, seed, out, resume };
-    cifar2::run(&settings, &mut Console::stdout(), stop_on_ctrl_c)
+    let arguments = Arguments::parse();
+    let settings = Settings {
+        model: arguments.model,
+        n_blocks: arguments.n_blocks,
+        quirks: Quirks {
+            shared_blocks: arguments.shared_blocks,
+            no_shuffle: arguments.no_shuffle,
+            no_eval_mode: arguments.no_eval_mode,
+        },
+        as_printed: arguments.as_printed,
+        epochs: arguments.epochs,
+        batch_size: arguments.batch_size,
+        lr: arguments.lr,
+        device: arguments.device,
+        data: arguments.data,
+        seed: arguments.seed,
+        out: arguments.out,
+        resume: arguments.resume,
+    };
+    exit_code(cifar2::run(&settings, &mut Console::stdout(), stop_on_ctrl_c))
 }

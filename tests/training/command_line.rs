@@ -53,11 +53,19 @@ fn wrong_arguments_end_with_code_2_and_say_what_is_allowed() {
         (["--lr", "nan"], "--lr NaN: it must be a finite number above 0"),
         (["--lr", "-1"], "--lr -1: it must be a finite number above 0"),
         (["--lr", "inf"], "--lr inf: it must be a finite number above 0"),
-        (["--model", "big"], "--model big: there is none of that name; use baseline"),
+        (
+            ["--model", "big"],
+            "--model big: there is none of that name; use baseline, width, l2, l1, weight-decay, dropout, \
+             batch-norm, depth, res, res-deep",
+        ),
+        (["--n-blocks", "5"], "--n-blocks 5: baseline has no residual blocks; --model res-deep has"),
     ] {
         let (code, said) = run(&arguments, base.path());
         assert_eq!((code, said.trim()), (Some(2), format!("error: {wanted}").as_str()));
     }
+    let (code, said) = run(&["--model", "res-deep", "--n-blocks", "0"], base.path());
+    let wanted = "error: --n-blocks 0: it must be a whole number from 1 to 1000";
+    assert_eq!((code, said.trim()), (Some(2), wanted));
     assert!(!base.path().join("out").exists());
 }
 
@@ -66,13 +74,15 @@ fn the_help_names_the_networks_and_the_defaults() {
     let Output { status, stdout, .. } = Command::new(program()).arg("--help").output().unwrap();
     let said = String::from_utf8(stdout).unwrap();
     assert!(status.success());
-    let Settings { epochs, batch_size, lr, out, .. } = Settings::default();
-    let numbers = [epochs.to_string(), batch_size.to_string(), lr.to_string(), out.display().to_string()];
+    let Settings { epochs, batch_size, out, .. } = Settings::default();
+    let numbers = [epochs.to_string(), batch_size.to_string(), out.display().to_string()];
     for default in numbers {
         assert!(said.contains(&format!("[default: {default}]")), "{default}: {said}");
     }
-    let names: Vec<&str> = MODELS.iter().map(|(name, _)| *name).collect();
-    assert!(said.contains(&format!("The network: {}", names.join(", "))), "{said}");
+    let names = MODELS.each_ref().map(|variant| variant.name).join(", ");
+    assert!(said.contains(&format!("The network: {names}")), "{said}");
+    let rates = [MODELS[0].lr, MODELS.last().unwrap().lr];
+    assert!(said.contains(&format!("[default: {}, of res-deep {}]", rates[0], rates[1])), "{said}");
 }
 
 #[test]

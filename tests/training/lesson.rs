@@ -15,7 +15,14 @@ use crate::{devices, metrics, write_cifar2};
 
 /// Collects what a run says.
 #[derive(Clone, Default)]
-struct Said(Arc<Mutex<Vec<u8>>>);
+pub struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl Said {
+    pub fn lines(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(str::to_string).collect()
+    }
+}
 
 impl Write for Said {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -27,7 +34,7 @@ impl Write for Said {
     }
 }
 
-fn settings(base: &Path) -> Settings {
+pub fn settings(base: &Path) -> Settings {
     Settings {
         epochs: 2,
         batch_size: 8,
@@ -39,15 +46,14 @@ fn settings(base: &Path) -> Settings {
 }
 
 /// Runs the lesson; what it said, and how it ended.
-fn run(settings: &Settings) -> (Vec<String>, Result<Outcome>) {
+pub fn run(settings: &Settings) -> (Vec<String>, Result<Outcome>) {
     let said = Said::default();
     let never = || Ok(Arc::new(AtomicBool::new(false)));
     let ended = cifar2::run(settings, &mut Console::to(said.clone()), never);
-    let text = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
-    (text.lines().map(str::to_string).collect(), ended)
+    (said.lines(), ended)
 }
 
-fn refusal(settings: &Settings) -> String {
+pub fn refusal(settings: &Settings) -> String {
     run(settings).1.unwrap_err().to_string()
 }
 
@@ -127,7 +133,7 @@ fn resume_goes_on_only_with_the_same_settings() {
         change(&mut settings);
         refusal(&settings)
     };
-    assert!(other(|s| s.lr = 0.02).contains("lr was 0.01, now it is 0.02"));
+    assert!(other(|s| s.lr = Some(0.02)).contains("lr was 0.01, now it is 0.02"));
     assert!(other(|s| s.batch_size = 4).contains("batch_size was 8, now it is 4"));
     assert!(other(|s| s.seed = 3).contains("seed was 0, now it is 3"));
     let data = Settings { data: Some(base.path().join("other")), ..resumed.clone() };
@@ -169,7 +175,7 @@ fn a_refused_resume_leaves_the_settings_as_they_were() {
 fn weights_that_run_away_end_the_run_and_keep_the_files() {
     let base = tempfile::tempdir().unwrap();
     write_cifar2(&base.path().join("data"), 4, 0);
-    let settings = Settings { lr: 1e38, ..settings(base.path()) };
+    let settings = Settings { lr: Some(1e38), ..settings(base.path()) };
     let message = refusal(&settings);
     assert!(message.contains("the training loss is") && message.contains("epoch 1, batch"), "{message}");
     assert!(message.ends_with("Nothing was saved yet"), "{message}");
@@ -207,7 +213,7 @@ fn settings_are_checked_before_anything_is_touched() {
     let base = tempfile::tempdir().unwrap();
     for wrong in [
         Settings { epochs: 0, ..settings(base.path()) },
-        Settings { lr: f64::NAN, ..settings(base.path()) },
+        Settings { lr: Some(f64::NAN), ..settings(base.path()) },
         Settings { model: "vgg".into(), ..settings(base.path()) },
     ] {
         assert!(matches!(run(&wrong).1.unwrap_err(), Error::Usage(_)));

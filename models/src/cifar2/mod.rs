@@ -7,7 +7,9 @@ pub mod nets;
 mod predictions;
 mod run;
 mod settings;
+mod variants;
 
 pub use predictions::draw_predictions;
 pub use run::run;
-pub use settings::{MODELS, Settings};
+pub use settings::Settings;
+pub use variants::{MODELS, Printed, Quirks, Span, Variant};

@@ -1,5 +1,6 @@
 //! The lesson from beginning to end: data, network, training, results.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -10,10 +11,11 @@ use voxgrad_engine::optim::SGD;
 use voxgrad_engine::{Device, manual_seed};
 
 use super::draw_predictions;
-use super::settings::{Config, Settings};
+use super::settings::{Config, Plan, Settings};
 use crate::Result;
 use crate::data::cifar2::{self, Cifar2, Source};
-use crate::trainer::{Console, Loaders, Outcome, RunDir, Trainer};
+use crate::penalty::Penalty;
+use crate::trainer::{Console, EpochMetrics, Loaders, Outcome, RunDir, Trainer, seconds_per_epoch};
 
 /// Trains a network to tell birds from airplanes and writes what came of it to `settings.out`.
 /// `stop` is asked, when the training begins, for the flag that ends it after the batch at hand with
@@ -28,37 +30,11 @@ pub fn run(
     console: &mut Console,
     stop: impl FnOnce() -> Result<Arc<AtomicBool>>,
 ) -> Result<Outcome> {
-    let build = settings.check()?;
+    let plan = settings.check()?;
     let device = Device::by_name(&settings.device)?;
     let mut run = RunDir::open(&settings.out, settings.resume)?;
-    console.say(&format!("Device: {device}"));
-    console.say(match BUILD {
-        "debug" => "Build: debug. Warning: this is many times slower than `cargo run --release`",
-        _ => "Build: release",
-    });
-    let data = cifar2::load(settings.data.as_deref(), settings.seed, console.has_bar())?;
-    console.say(&format!("Data: {}", data.describe()));
-
-    manual_seed(settings.seed);
-    let model = build()?;
-    model.to(&device)?;
-    console.say(&format!("Model: {}, {} parameters", settings.model, model.num_parameters()));
-    let mut optimizer = SGD::new(model.parameters(), settings.lr)?;
-
-    let config = config(settings, &data, &*model, &device)?;
-    if settings.resume {
-        run.check_resume(&config)?;
-    } else if let Some(aside) = run.start(&config)? {
-        console.say(&format!("The older run in {} is now in {}", run.path().display(), aside.display()));
-    }
-    let loaders = loaders(&data, settings, &device)?;
-    let mut trainer = Trainer::new(&*model, &mut optimizer, loaders, &run, console)?;
-    if settings.resume {
-        trainer.resume(settings.epochs)?;
-        run.write_config(&config)?;
-    }
-    let outcome = trainer.fit(settings.epochs, &*stop()?)?;
-    let last = trainer.history().last().copied();
+    let lesson = Lesson::prepare(device, settings.data.as_deref(), settings.seed, console)?;
+    let (outcome, last) = lesson.train(settings, &plan, &mut run, console, stop)?;
 
     if let Outcome::Stopped { epochs, batches } = outcome {
         let (epoch, out) = (epochs + 1, run.path().display());
@@ -66,43 +42,132 @@ pub fn run(
         console.say("The same command with --resume goes on from here");
         return Ok(outcome);
     }
-    let path = run.file("predictions.png");
-    draw_predictions(&path, &*model, &*data.val, data.images(), &data.class_names, &device)?;
     if let Some(last) = last {
         console.say(&format!("Accuracy train: {:.2}", last.train_acc));
         console.say(&format!("Accuracy val: {:.2}", last.val_acc));
     }
-    if !matches!(data.source, Source::Files(_)) {
-        console.say(&format!("These are accuracies on {}", data.describe()));
+    if !matches!(lesson.data.source, Source::Files(_)) {
+        console.say(&format!("These are accuracies on {}", lesson.data.describe()));
     }
     Ok(outcome)
 }
 
 const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
-fn config<'a>(
-    settings: &'a Settings,
-    data: &Cifar2,
-    model: &dyn Module,
-    device: &Device,
-) -> Result<Config<'a>> {
-    Ok(Config {
-        version: env!("CARGO_PKG_VERSION"),
-        lesson: "birds_vs_airplanes",
-        model: &settings.model,
-        parameters: model.num_parameters(),
-        optimizer: "SGD",
-        lr: settings.lr,
-        batch_size: settings.batch_size,
-        epochs: settings.epochs,
-        seed: settings.seed,
-        data: data.describe(),
-        data_md5: fingerprint(data)?,
-        train_images: data.train.len(),
-        val_images: data.val.len(),
-        device: device.to_string(),
-        build: BUILD,
-    })
+/// What all runs of the lesson share: the images, and the device they are trained on.
+pub(super) struct Lesson {
+    pub device: Device,
+    pub data: Cifar2,
+    pub data_md5: String,
+}
+
+impl Lesson {
+    /// Finds or fetches the data, and says what is used.
+    pub fn prepare(device: Device, data: Option<&Path>, seed: u64, console: &mut Console) -> Result<Lesson> {
+        console.say(&format!("Device: {device}"));
+        console.say(match BUILD {
+            "debug" => "Build: debug. Warning: this is many times slower than `cargo run --release`",
+            _ => "Build: release",
+        });
+        let data = cifar2::load(data, seed, console.has_bar())?;
+        console.say(&format!("Data: {}", data.describe()));
+        Ok(Lesson { device, data_md5: fingerprint(&data)?, data })
+    }
+
+    /// One training in the directory `run`, new or from where it stopped. Returns how it ended, and
+    /// the measurements of the last epoch.
+    pub fn train(
+        &self,
+        settings: &Settings,
+        plan: &Plan,
+        run: &mut RunDir,
+        console: &mut Console,
+        stop: impl FnOnce() -> Result<Arc<AtomicBool>>,
+    ) -> Result<(Outcome, Option<EpochMetrics>)> {
+        let (model, mut optimizer) = self.network(settings, plan)?;
+        console.say(&format!("Model: {plan}, {} parameters", model.num_parameters()));
+        let config = self.config(settings, plan, model.num_parameters());
+        if settings.resume {
+            run.check_resume(&config)?;
+        } else if let Some(aside) = run.start(&config)? {
+            console.say(&format!("The older run in {} is now in {}", run.path().display(), aside.display()));
+        }
+
+        let parameters = model.parameters();
+        let penalty = plan.variant.penalty.map(|penalty| move || penalty.of(&parameters));
+        let loaders = self.loaders(settings, plan)?;
+        let mut trainer = Trainer::new(&*model, &mut optimizer, loaders, run, console)?;
+        if let Some(penalty) = &penalty {
+            trainer.add_to_loss(penalty);
+        }
+        trainer.measure_in_eval_mode(!plan.quirks.no_eval_mode);
+        if settings.resume {
+            trainer.resume(settings.epochs)?;
+            run.write_config(&config)?;
+        }
+        let outcome = trainer.fit(settings.epochs, &*stop()?)?;
+        let last = trainer.history().last().copied();
+        if outcome == Outcome::Finished {
+            let (path, data) = (run.file("predictions.png"), &self.data);
+            draw_predictions(&path, &*model, &*data.val, data.images(), &data.class_names, &self.device)?;
+        }
+        Ok((outcome, last))
+    }
+
+    /// The seconds that an epoch will take, judged by a few batches.
+    pub fn seconds_per_epoch(&self, settings: &Settings, plan: &Plan) -> Result<f64> {
+        let (model, mut optimizer) = self.network(settings, plan)?;
+        seconds_per_epoch(&*model, &mut optimizer, &self.loaders(settings, plan)?)
+    }
+
+    /// A fresh network and its optimizer.
+    fn network(&self, settings: &Settings, plan: &Plan) -> Result<(Box<dyn Module>, SGD)> {
+        manual_seed(settings.seed);
+        let model = plan.build()?;
+        model.to(&self.device)?;
+        let optimizer = SGD::new(model.parameters(), plan.lr)?.weight_decay(plan.variant.weight_decay)?;
+        Ok((model, optimizer))
+    }
+
+    fn loaders(&self, settings: &Settings, plan: &Plan) -> Result<Loaders> {
+        // The images lie in memory, ready: worker threads would only get in the way.
+        let plain = |dataset: Arc<dyn Dataset>| {
+            Ok::<_, crate::Error>(DataLoader::new(dataset, settings.batch_size)?.device(&self.device))
+        };
+        let train = plain(self.data.train.clone())?;
+        Ok(Loaders {
+            train: if plan.quirks.no_shuffle { train } else { train.shuffle(settings.seed) },
+            train_eval: plain(self.data.train.clone())?,
+            val: plain(self.data.val.clone())?,
+        })
+    }
+
+    pub fn config(&self, settings: &Settings, plan: &Plan, parameters: usize) -> Config {
+        let variant = plan.variant;
+        let lambda = |of: fn(Penalty) -> Option<f64>| variant.penalty.and_then(of);
+        Config {
+            version: env!("CARGO_PKG_VERSION").into(),
+            lesson: "birds_vs_airplanes".into(),
+            model: variant.name.into(),
+            parameters,
+            n_blocks: plan.n_blocks,
+            quirks: plan.quirks,
+            l2_lambda: lambda(|p| if let Penalty::L2(lambda) = p { Some(lambda) } else { None }),
+            l1_lambda: lambda(|p| if let Penalty::L1(lambda) = p { Some(lambda) } else { None }),
+            weight_decay: (variant.weight_decay != 0.0).then_some(variant.weight_decay),
+            optimizer: "SGD".into(),
+            lr: plan.lr,
+            batch_size: settings.batch_size,
+            epochs: settings.epochs,
+            seed: settings.seed,
+            data: self.data.describe(),
+            data_md5: self.data_md5.clone(),
+            train_images: self.data.train.len(),
+            val_images: self.data.val.len(),
+            device: self.device.to_string(),
+            build: BUILD.into(),
+        }
+    }
 }
 
 /// The MD5 sum of all images and labels: the same data may lie elsewhere when a run goes on.
@@ -115,16 +180,4 @@ fn fingerprint(data: &Cifar2) -> Result<String> {
         }
     }
     Ok(md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn loaders(data: &Cifar2, settings: &Settings, device: &Device) -> Result<Loaders> {
-    // The images lie in memory, ready: worker threads would only get in the way.
-    let plain = |dataset: Arc<dyn Dataset>| {
-        Ok::<_, crate::Error>(DataLoader::new(dataset, settings.batch_size)?.device(device))
-    };
-    Ok(Loaders {
-        train: plain(data.train.clone())?.shuffle(settings.seed),
-        train_eval: plain(data.train.clone())?,
-        val: plain(data.val.clone())?,
-    })
 }
