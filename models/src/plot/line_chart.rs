@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::path::Path;
 
 use plotters::chart::ChartBuilder;
-use plotters::element::{Circle, Rectangle, Text};
+use plotters::element::Circle;
 use plotters::series::LineSeries;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, TRANSPARENT};
 
 use super::axis::Axis;
 use super::canvas::{self, Area, DrawError, GRID, INK, PALETTE, px, text};
+use super::head::{self, HEAD, Sample};
 use crate::Result;
 
 const SIZE: (u32, u32) = (960, 600);
@@ -67,33 +67,13 @@ impl LineChart {
     /// When the file can't be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         canvas::save(path.as_ref(), SIZE, |area| {
-            let (head, body) = area.split_vertically(px(84));
-            self.draw_head(&head)?;
+            let (head, body) = area.split_vertically(px(HEAD));
+            let lines = self.series.iter().zip(PALETTE.into_iter().cycle());
+            let legend: Vec<_> =
+                lines.map(|((name, _), color)| (name.as_str(), Sample::Line(color))).collect();
+            head::draw(&head, SIZE.0, &self.title, &legend)?;
             self.draw_body(&body)
         })
-    }
-
-    /// The title, and under it the legend, where it can't cover a curve.
-    fn draw_head(&self, area: &Area) -> Result<(), DrawError> {
-        let middle = px(SIZE.0 as i32 / 2);
-        let centred = Pos::new(HPos::Center, VPos::Top);
-        area.draw(&Text::new(self.title.as_str(), (middle, px(18)), text(28, INK).pos(centred)))?;
-
-        let (style, sample, gap) = (text(18, INK), px(28), px(8));
-        let between = px(32);
-        let widths = self.series.iter().map(|(name, _)| area.estimate_text_size(name, &style));
-        let widths = widths.map(|size| Ok(size?.0 as i32)).collect::<Result<Vec<_>, DrawError>>()?;
-        let total: i32 =
-            widths.iter().map(|w| sample + gap + w).sum::<i32>() + between * (widths.len() as i32 - 1);
-        let (mut x, y) = (middle - total / 2, px(66));
-        for (i, ((name, _), width)) in self.series.iter().zip(widths).enumerate() {
-            let color = PALETTE[i % PALETTE.len()];
-            area.draw(&Rectangle::new([(x, y - px(1)), (x + sample, y + px(1))], color.filled()))?;
-            let left = text(18, INK).pos(Pos::new(HPos::Left, VPos::Center));
-            area.draw(&Text::new(name.as_str(), (x + sample + gap, y), left))?;
-            x += sample + gap + width + between;
-        }
-        Ok(())
     }
 
     fn draw_body(&self, area: &Area) -> Result<(), DrawError> {

@@ -1,4 +1,4 @@
-//! Pictures of a training run, as PNG files: curves over the epochs and grids of images.
+//! Pictures of training runs, as PNG files: curves over the epochs, bars and grids of images.
 //!
 //! ```no_run
 //! use voxgrad_models::plot::LineChart;
@@ -15,10 +15,14 @@
 //! pictures.
 
 mod axis;
+mod bar_chart;
 mod canvas;
+mod head;
 mod image_grid;
 mod line_chart;
+mod marks;
 
+pub use bar_chart::{Bar, BarChart};
 pub use image_grid::{ImageGrid, Picture};
 pub use line_chart::LineChart;
 

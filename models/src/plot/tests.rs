@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::{ImageGrid, LineChart, Picture};
+use super::{Bar, BarChart, ImageGrid, LineChart, Picture};
 use crate::Error;
 
 /// Where the pictures go: a temporary directory, or `$VOXGRAD_PICTURES` to look at them.
@@ -65,6 +65,54 @@ fn a_chart_of_nothing_or_of_nan_is_empty_axes() {
     let points = [(1.0, f64::NAN), (2.0, f64::INFINITY), (3.0, 0.5)];
     LineChart::new("Loss").series("training", points).save(&path).unwrap();
     LineChart::new("Loss").series("training", [(1.0, 1e300), (2.0, -1e300)]).save(&path).unwrap();
+}
+
+#[test]
+fn bars_are_as_tall_as_their_values() {
+    let (dir, _keep) = directory();
+    let draw = |name: &str, bars: [Bar; 2]| {
+        let path = dir.join(name);
+        let chart =
+            BarChart::new("Accuracy", 0.7..1.0).y_label("accuracy").series(["training", "validation"]);
+        let chart = chart.spread_name("lowest to highest seed").mark_name("printed in the book");
+        chart.group("res-deep, 10 blocks", bars).save(&path).unwrap();
+        read(&path)
+    };
+    let none = draw("bars0.png", [Bar::new(f64::NAN), Bar::new(f64::NAN)]);
+    let area = |name: &str, training, validation| {
+        let image = draw(name, [Bar::new(training), Bar::new(validation)]);
+        [FIRST, SECOND].map(|color| (count(&image, color) - count(&none, color)) as f64)
+    };
+    let [tall, low] = area("bars.png", 1.0, 0.8);
+    assert!(low > 1000.0 && (tall / low - 3.0).abs() < 0.1, "three times as far above 0.7: {tall}, {low}");
+    let [cut, below] = area("bars_cut.png", 1.5, 0.1);
+    // The numbers written on the bars differ.
+    assert!((cut - tall).abs() < 100.0 && below == 0.0, "nothing leaves the axes: {cut}, {tall}, {below}");
+
+    let plain = draw("bars_plain.png", [Bar::new(0.9), Bar::new(0.8)]);
+    let signs = [Bar::new(0.9).marks([0.93, 0.94]), Bar::new(0.8).spread(0.75, 0.85).marks([0.1])];
+    let signs = draw("bars_signs.png", signs);
+    let ink = |image| count(image, [40, 40, 40]);
+    assert!(ink(&signs) > ink(&plain) + 200, "two diamonds, a whisker and their legend");
+}
+
+#[test]
+fn a_chart_of_many_groups_is_wider() {
+    let (dir, _keep) = directory();
+    let path = dir.join("table.png");
+    let mut chart =
+        BarChart::new("Birds vs airplanes", 0.7..1.0).y_label("accuracy").series(["training", "validation"]);
+    chart = chart.spread_name("lowest to highest of 3 seeds").mark_name("printed in the book");
+    for (i, name) in
+        "baseline,width,l2,l1,weight-decay,dropout,batch-norm,depth,res,res-deep".split(',').enumerate()
+    {
+        let (train, val) = (0.99 - 0.013 * i as f64, 0.9 - 0.011 * i as f64);
+        let training = Bar::new(train).spread(train - 0.01, train + 0.004).marks([train - 0.008]);
+        chart = chart.group(name, [training, Bar::new(val).marks([val + 0.01, val + 0.02])]);
+    }
+    chart = chart.group("res-deep, 10 blocks", [Bar::new(0.71), Bar::new(0.65)]);
+    chart.save(&path).unwrap();
+    assert!(read(&path).width() > 960);
 }
 
 #[test]
