@@ -10,22 +10,24 @@ use voxgrad::models::cifar2::{MODELS, Settings};
 
 use crate::{metrics, write_cifar2};
 
-/// The example's program, built like this test.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
+/// The programs of the examples, built like this test.
+fn program(example: &str) -> PathBuf {
+    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+    let programs = PROGRAMS.get_or_init(|| {
         let this = std::env::current_exe().unwrap(); // target/<profile>/deps/training-<hash>
         let profile = this.parent().and_then(Path::parent).unwrap();
         let name = if profile.ends_with("release") { "release" } else { "test" };
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--profile", name, "--example", "birds_vs_airplanes"]);
+        cargo.args(["build", "--quiet", "--profile", name]);
+        cargo.args(["--example", "birds_vs_airplanes", "--example", "cifar2_table"]);
         // What cargo tells a test about its package would make some build scripts run again.
         for (key, _) in std::env::vars_os().filter(|(key, _)| about_package(&key.to_string_lossy())) {
             cargo.env_remove(key);
         }
         assert!(cargo.status().unwrap().success());
-        profile.join("examples").join("birds_vs_airplanes").with_extension(std::env::consts::EXE_EXTENSION)
-    })
+        profile.join("examples")
+    });
+    programs.join(example).with_extension(std::env::consts::EXE_EXTENSION)
 }
 
 fn about_package(key: &str) -> bool {
@@ -33,7 +35,7 @@ fn about_package(key: &str) -> bool {
 }
 
 fn command(arguments: &[&str], base: &Path) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(program("birds_vs_airplanes"));
     command.args(["--device", "cpu", "--data"]).arg(base.join("data")).arg("--out").arg(base.join("out"));
     command.args(arguments);
     command
@@ -71,7 +73,8 @@ fn wrong_arguments_end_with_code_2_and_say_what_is_allowed() {
 
 #[test]
 fn the_help_names_the_networks_and_the_defaults() {
-    let Output { status, stdout, .. } = Command::new(program()).arg("--help").output().unwrap();
+    let Output { status, stdout, .. } =
+        Command::new(program("birds_vs_airplanes")).arg("--help").output().unwrap();
     let said = String::from_utf8(stdout).unwrap();
     assert!(status.success());
     let Settings { epochs, batch_size, out, .. } = Settings::default();
@@ -86,6 +89,31 @@ fn the_help_names_the_networks_and_the_defaults() {
 }
 
 #[test]
+fn the_table_has_a_command_line_too() {
+    let base = tempfile::tempdir().unwrap();
+    let table = |arguments: &[&str]| {
+        let mut command = Command::new(program("cifar2_table"));
+        command.args(["--device", "cpu", "--data"]).arg(base.path().join("data"));
+        let Output { status, stdout, stderr } =
+            command.arg("--out").arg(base.path().join("out")).args(arguments).output().unwrap();
+        (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+    };
+    let (code, said) = table(&["--help"]);
+    let names = MODELS.each_ref().map(|variant| variant.name).join(",");
+    assert!(code == Some(0) && said.contains(&names) && said.contains("--seeds"), "{said}");
+    let (code, said) = table(&["--models", "l2,big"]);
+    assert!(code == Some(2) && said.starts_with("error: --models big: there is none of that name"), "{said}");
+    let (code, said) = table(&["--resume"]);
+    assert!(code == Some(1) && said.contains("holds no config.json, so there is nothing to go on"), "{said}");
+    assert!(!base.path().join("out").exists());
+
+    write_cifar2(&base.path().join("data"), 4, 0);
+    let (code, said) = table(&["--models", "l2,l1", "--epochs", "1", "--seeds", "2"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(base.path().join("out/table.md").exists());
+}
+
+#[test]
 fn failures_end_with_code_1_and_one_line() {
     let base = tempfile::tempdir().unwrap();
     fs::write(base.path().join("file"), "").unwrap();
@@ -95,7 +123,7 @@ fn failures_end_with_code_1_and_one_line() {
         (vec!["--epochs", "1"], "CIFAR-2 not found"),
         (vec!["--out", taken.to_str().unwrap()], "file/run: it cannot be written"),
     ] {
-        let mut command = Command::new(program());
+        let mut command = Command::new(program("birds_vs_airplanes"));
         // Mesa asks the desktop which GPU to use, and complains where there is none.
         command.env("NODEVICE_SELECT", "1");
         command.arg("--data").arg(base.path().join("data"));

@@ -193,6 +193,14 @@ fn a_broken_file_of_the_run_is_named() {
     let whole = fs::read(&saved).unwrap();
     fs::write(&saved, &whole[..whole.len() / 2]).unwrap();
     assert!(refusal(&resumed).contains("resume.safetensors"));
+    // Measurements that somebody has made better are not gone on with.
+    fs::write(&saved, &whole).unwrap();
+    let measured = resumed.out.join("metrics.jsonl");
+    let lines = fs::read_to_string(&measured).unwrap();
+    fs::write(&measured, lines.replace("\"train_loss\":0.", "\"train_loss\":0.0")).unwrap();
+    let message = refusal(&resumed);
+    assert!(message.contains("metrics.jsonl: it is not as the run wrote it"), "{message}");
+    fs::write(&measured, lines).unwrap();
     // A checkpoint of weights alone is no position to go on from.
     fs::copy(resumed.out.join("last.safetensors"), &saved).unwrap();
     let message = refusal(&resumed);

@@ -8,6 +8,7 @@ mod real_data;
 #[path = "../common/require.rs"]
 mod require;
 mod resume;
+mod table;
 mod variants;
 
 use std::path::Path;

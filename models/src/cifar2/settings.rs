@@ -71,6 +71,15 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// What the settings in a run's `config.json` came to.
+    ///
+    /// # Errors
+    /// When there is no such model.
+    pub fn of(config: &Config) -> Result<Plan> {
+        let variant = Variant::by_name("model", &config.model)?;
+        Ok(Plan { variant, n_blocks: config.n_blocks, quirks: config.quirks, lr: config.lr })
+    }
+
     /// The network with fresh initial values.
     pub fn build(&self) -> Result<Box<dyn Module>> {
         self.variant.build(self.n_blocks.unwrap_or(0), self.quirks.shared_blocks)
@@ -82,7 +91,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.variant.name)?;
         if let Some(n) = self.n_blocks {
-            write!(f, ", {n} blocks")?;
+            write!(f, ", {n} block{}", if n == 1 { "" } else { "s" })?;
         }
         let Quirks { shared_blocks, no_shuffle, no_eval_mode } = self.quirks;
         let quirks = [
@@ -106,7 +115,7 @@ impl Settings {
         if let Some(lr) = self.lr.filter(|lr| !(lr.is_finite() && *lr > 0.0)) {
             return usage(format!("--lr {lr}: it must be a finite number above 0"));
         }
-        let variant = Variant::by_name(&self.model)?;
+        let variant = Variant::by_name("--model", &self.model)?;
         if variant.n_blocks.is_none() {
             let given = self.n_blocks.map(|n| format!("--n-blocks {n}"));
             let given = given.or(self.quirks.shared_blocks.then(|| "--shared-blocks".into()));

@@ -165,7 +165,7 @@ pub static MODELS: [Variant; 10] = [
     },
     Variant {
         name: "res-deep",
-        what: "100 residual blocks",
+        what: "residual blocks, 100 in the book",
         lr: 3e-3,
         n_blocks: Some(100),
         printed: printed(0.97, 0.85, 1.941, 0.035),
@@ -182,15 +182,14 @@ fn boxed(net: voxgrad_engine::Result<impl Module + 'static>) -> Result<Box<dyn M
 }
 
 impl Variant {
-    /// The variant that `--model name` means.
+    /// The variant called `name`, the value of `option`.
     ///
     /// # Errors
     /// [`Error::Usage`] with the names there are.
-    pub fn by_name(name: &str) -> Result<&'static Variant> {
+    pub(super) fn by_name(option: &str, name: &str) -> Result<&'static Variant> {
         MODELS.iter().find(|variant| variant.name == name).ok_or_else(|| {
-            let names: Vec<&str> = MODELS.iter().map(|variant| variant.name).collect();
-            let message = format!("--model {name}: there is none of that name; use {}", names.join(", "));
-            Error::Usage(message)
+            let names = MODELS.each_ref().map(|variant| variant.name).join(", ");
+            Error::Usage(format!("{option} {name}: there is none of that name; use {names}"))
         })
     }
 
@@ -257,12 +256,12 @@ mod tests {
             ("res-deep", 994_530),
         ];
         for (name, size) in sizes {
-            let variant = Variant::by_name(name).unwrap();
+            let variant = Variant::by_name("--model", name).unwrap();
             let net = variant.build(variant.n_blocks.unwrap_or(0), false).unwrap();
             assert_eq!(net.num_parameters(), size, "{name}");
         }
         assert_eq!(MODELS.len(), sizes.len());
-        let deep = Variant::by_name("res-deep").unwrap();
+        let deep = Variant::by_name("--model", "res-deep").unwrap();
         assert_eq!(deep.build(100, true).unwrap().num_parameters(), 75_810);
         assert_eq!(deep.build(10, false).unwrap().num_parameters(), 159_330);
     }
@@ -270,7 +269,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
         assert_eq!(
-            Variant::by_name("big").unwrap_err().to_string(),
+            Variant::by_name("--model", "big").unwrap_err().to_string(),
             "--model big: there is none of that name; use baseline, width, l2, l1, weight-decay, dropout, \
              batch-norm, depth, res, res-deep"
         );
@@ -278,7 +277,7 @@ mod tests {
 
     #[test]
     fn quirks_are_those_of_the_printed_runs() {
-        let quirks = |name| Quirks::printed(Variant::by_name(name).unwrap());
+        let quirks = |name| Quirks::printed(Variant::by_name("--model", name).unwrap());
         let quirk = |shared_blocks, no_shuffle| Quirks { shared_blocks, no_shuffle, no_eval_mode: true };
         assert_eq!(quirks("baseline"), quirk(false, false));
         assert_eq!(quirks("dropout"), quirk(false, true));

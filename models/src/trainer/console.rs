@@ -6,14 +6,30 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Zoned};
 
+/// A run that is one of several, for a bar that shows them all. The seconds are estimates.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// What is done of all the others.
+    pub others_done: f64,
+    /// The whole of this one.
+    pub own: f64,
+    /// What is left to do of all the others.
+    pub others_left: f64,
+}
+
 /// Where a run's lines go, and the progress bar on standard error, which only a terminal shows.
 pub struct Console {
     lines: Box<dyn Write + Send>,
     terminal: bool,
     bar: ProgressBar,
+    part: Option<Part>,
     began: Instant,
     /// The batches that were done before this process began.
     before: u64,
+    /// All batches of the run.
+    total: u64,
 }
 
 impl Console {
@@ -25,7 +41,7 @@ impl Console {
     /// Lines to `lines`, and no bar.
     pub fn to(lines: impl Write + Send + 'static) -> Console {
         let (lines, bar) = (Box::new(lines), ProgressBar::hidden());
-        Console { lines, terminal: false, bar, began: Instant::now(), before: 0 }
+        Console { lines, terminal: false, bar, part: None, began: Instant::now(), before: 0, total: 0 }
     }
 
     /// Whether there is a terminal to draw bars on.
@@ -47,17 +63,21 @@ impl Console {
         self.say(&format!("{now} {line}"));
     }
 
+    /// Makes the next run's bar one of several runs.
+    pub fn begin_part(&mut self, part: Part) {
+        self.part = Some(part);
+    }
+
     /// Shows a bar for `total` batches, `done` of which are behind us.
     pub(super) fn start_bar(&mut self, done: u64, total: u64) {
-        (self.began, self.before) = (Instant::now(), done);
+        (self.began, self.before, self.total) = (Instant::now(), done, total);
         if let Ok(style) = ProgressStyle::with_template("{prefix} [{wide_bar:.cyan}] {percent:>3}% {msg}") {
             self.bar.set_style(style.progress_chars("=> "));
         }
-        self.bar.set_length(total);
-        self.bar.set_position(done);
         if self.terminal {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
+        self.move_bar(done, String::new);
     }
 
     /// Moves the bar to `done` batches.
@@ -65,12 +85,26 @@ impl Console {
         if self.bar.is_hidden() {
             return;
         }
-        self.bar.set_prefix(prefix());
-        let total = self.bar.length().unwrap_or(done);
-        if let Some(left) = time_left(self.began.elapsed(), self.before, done, total) {
-            self.bar.set_message(format!("{:#} left, ends {}", HumanDuration(left), end_of(left)));
+        let left = time_left(self.began.elapsed(), self.before, done, self.total);
+        match &self.part {
+            None => {
+                self.bar.set_prefix(prefix());
+                if let Some(left) = left {
+                    self.bar.set_message(format!("{:#} left, ends {}", HumanDuration(left), end_of(left)));
+                }
+                self.bar.set_length(self.total);
+                self.bar.set_position(done);
+            }
+            Some(part) => {
+                self.bar.set_prefix(format!("{} {}", part.name, prefix()));
+                let whole = part.of_all(done, self.total, left);
+                let (own, all) = (HumanDuration(whole.own_left), HumanDuration(whole.left));
+                let ends = end_of(whole.left);
+                self.bar.set_message(format!("{own:#} left of this, {all:#} of all, ends {ends}"));
+                self.bar.set_length(whole.length);
+                self.bar.set_position(whole.position);
+            }
         }
-        self.bar.set_position(done);
     }
 
     /// Takes the bar away.
@@ -78,6 +112,34 @@ impl Console {
         self.bar.finish_and_clear();
         self.bar.set_draw_target(ProgressDrawTarget::hidden());
     }
+}
+
+/// Where several runs stand together.
+#[derive(Debug, PartialEq)]
+struct Whole {
+    /// In milliseconds of estimated time.
+    position: u64,
+    length: u64,
+    own_left: Duration,
+    left: Duration,
+}
+
+impl Part {
+    /// With `done` of this run's `total` batches done. `measured` is the time the rest of it takes, if
+    /// that is known any better than by the estimate.
+    fn of_all(&self, done: u64, total: u64, measured: Option<Duration>) -> Whole {
+        let share = done as f64 / total.max(1) as f64;
+        let (done, length) =
+            (self.others_done + self.own * share, self.others_done + self.own + self.others_left);
+        let own_left = measured.unwrap_or_else(|| seconds(self.own * (1.0 - share)));
+        let left = own_left.saturating_add(seconds(self.others_left));
+        Whole { position: (1000.0 * done) as u64, length: (1000.0 * length) as u64, own_left, left }
+    }
+}
+
+/// What can't be a time is none.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 /// The time the rest takes at the speed so far. Unknown until something is done.
@@ -113,5 +175,21 @@ mod tests {
         assert_eq!(time_left(minute, 0, 10, 5), Some(Duration::ZERO));
         assert_eq!(time_left(Duration::from_secs(u64::MAX / 2), 0, 1, u64::MAX), None);
         assert_eq!(end_of(Duration::MAX), "never");
+    }
+
+    #[test]
+    fn a_part_knows_where_all_stand() {
+        let part = Part { name: "width".into(), others_done: 10.0, own: 20.0, others_left: 70.0 };
+        let (own_left, left) = (Duration::from_secs(15), Duration::from_secs(85));
+        assert_eq!(part.of_all(1, 4, None), Whole { position: 15_000, length: 100_000, own_left, left });
+        // It turns out to be faster than was thought.
+        let (own_left, left) = (Duration::from_secs(9), Duration::from_secs(79));
+        assert_eq!(
+            part.of_all(1, 4, Some(own_left)),
+            Whole { position: 15_000, length: 100_000, own_left, left }
+        );
+        assert_eq!(part.of_all(4, 4, Some(Duration::ZERO)).position, 30_000);
+        let nonsense = Part { own: f64::NAN, others_left: f64::INFINITY, ..part };
+        assert_eq!(nonsense.of_all(0, 0, None).left, Duration::ZERO);
     }
 }

@@ -28,6 +28,7 @@ mod run_dir;
 mod snapshot;
 mod step;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -36,12 +37,13 @@ use voxgrad_engine::nn::Module;
 use voxgrad_engine::optim::Optimizer;
 use voxgrad_engine::{Tensor, checkpoint};
 
-pub use console::Console;
+pub use console::{Console, Part};
 pub use evaluate::{Evaluation, evaluate, evaluate_in_training_mode};
 pub use history::EpochMetrics;
 pub use interrupt::{exit_code, stop_on_ctrl_c};
 pub use pace::seconds_per_epoch;
 pub use run_dir::RunDir;
+pub(crate) use run_dir::move_aside;
 use snapshot::Position;
 pub use step::LossTerm;
 
@@ -324,6 +326,20 @@ impl<'a> Trainer<'a> {
     fn batches_done(&self) -> u64 {
         (self.at.epochs.saturating_mul(self.loaders.train.len())).saturating_add(self.at.batches) as u64
     }
+}
+
+/// The finished epochs of the run in directory `path`, which stays as it is. `None` when there is
+/// nothing to go on with.
+///
+/// # Errors
+/// When a file that it takes to go on is broken, or is not as the run wrote it.
+pub(crate) fn saved(path: &Path) -> Result<Option<Vec<EpochMetrics>>> {
+    let position = path.join("resume.safetensors");
+    if !position.exists() {
+        return Ok(None);
+    }
+    let at = snapshot::position(&position)?;
+    Ok(Some(history::read(&path.join("metrics.jsonl"), at.epochs, at.seal)?.0))
 }
 
 /// Training until `epochs` epochs are done is possible from `at`.

@@ -14,8 +14,8 @@ use crate::Result;
 /// Batches that don't count: buffers are made and kernels compiled in them.
 const WARM_UP: usize = 2;
 /// At most so many batches are timed, at least one, none after this time.
-const TIMED: usize = 20;
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMED: usize = 10;
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The seconds that an epoch takes, measuring included, judged by a few batches of `loaders`. It trains
 /// `model` on them: give it one that is not needed for anything else. Terms added to the loss are not

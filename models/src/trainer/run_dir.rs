@@ -13,15 +13,23 @@ use crate::{Error, Result};
 /// The settings of a run. They are ours if they have this key.
 const CONFIG: (&str, &str) = ("config.json", "lesson");
 
-/// What else a run writes: a new one must not overwrite it.
-const RESULTS: [&str; 7] = [
-    "resume.safetensors",
+/// What it takes to go on with a run.
+const POSITION: &str = "resume.safetensors";
+
+/// What else a run, or a table of runs, writes: a new one must not overwrite it.
+const RESULTS: [&str; 12] = [
+    POSITION,
     "last.safetensors",
     "best.safetensors",
     "metrics.jsonl",
     "loss.png",
     "accuracy.png",
     "predictions.png",
+    "table.json",
+    "table.md",
+    "table.png",
+    "table_as_printed.png",
+    "table_runs",
 ];
 
 /// Settings that may change when a run goes on: the same data may lie elsewhere. All others decide
@@ -44,16 +52,27 @@ impl RunDir {
     /// When it can't be written, when there is nothing in it to `resume`, or when a new run would
     /// overwrite a file that is not of an older run.
     pub fn open(path: impl AsRef<Path>, resume: bool) -> Result<RunDir> {
+        RunDir::open_with(path.as_ref(), resume.then_some(POSITION))
+    }
+
+    /// The same for a directory of several runs, each in a directory of its own, and what is made of
+    /// them. It can be resumed once it has its settings.
+    pub(crate) fn open_table(path: impl AsRef<Path>, resume: bool) -> Result<RunDir> {
+        RunDir::open_with(path.as_ref(), resume.then_some(CONFIG.0))
+    }
+
+    /// Opens a directory to go on with what `needed` holds, or to start with nothing.
+    fn open_with(path: &Path, needed: Option<&str>) -> Result<RunDir> {
         // `runs/x/` and `runs/x` are one name.
-        let path: PathBuf = path.as_ref().components().collect();
-        if resume && !path.join("resume.safetensors").exists() {
+        let path: PathBuf = path.components().collect();
+        if let Some(needed) = needed.filter(|needed| !path.join(needed).exists()) {
             return Err(Error::Run(format!(
-                "--resume: {} holds no resume.safetensors, so there is nothing to go on with; \
+                "--resume: {} holds no {needed}, so there is nothing to go on with; \
                  start a run without --resume",
                 path.display()
             )));
         }
-        if !resume {
+        if needed.is_none() {
             holds_old_run(&path)?;
         }
         let refused = |e| Error::Run(format!("--out {}: it cannot be written: {e}", path.display()));
@@ -88,10 +107,10 @@ impl RunDir {
     /// As [`RunDir::open`], and when the old run can't be moved.
     pub fn start(&mut self, config: &impl Serialize) -> Result<Option<PathBuf>> {
         let moved = if holds_old_run(&self.path)? {
-            let aside = self.free_name()?;
+            // Renamed while it is open: not every system allows that.
             self.lock = None;
-            fs::rename(&self.path, &aside).map_err(Error::io(&self.path))?;
-            *self = RunDir::open(&self.path, false)?;
+            let aside = move_aside(&self.path)?;
+            *self = RunDir::open_with(&self.path, None)?;
             Some(aside)
         } else {
             None
@@ -134,26 +153,29 @@ impl RunDir {
         let path = self.file(CONFIG.0);
         Ok(checkpoint::write_atomically(&path, to_json(&path, config)?.as_bytes())?)
     }
+}
 
-    fn free_name(&self) -> Result<PathBuf> {
-        let Some(name) = self.path.file_name() else {
-            let out = self.path.display();
-            return Err(Error::Run(format!(
-                "--out {out}: it holds an older run and can't be moved aside under that name; \
-                 give --resume to go on with it, or another directory"
-            )));
-        };
-        let numbered = |n: usize| {
-            let mut name = OsString::from(name);
-            name.push(format!(".{n}"));
-            self.path.with_file_name(name)
-        };
-        let mut n = 1;
-        while numbered(n).symlink_metadata().is_ok() {
-            n += 1;
-        }
-        Ok(numbered(n))
+/// Renames a file or directory to the first of `<path>.1`, `<path>.2`, .. that is free, and returns
+/// its new name.
+pub(crate) fn move_aside(path: &Path) -> Result<PathBuf> {
+    let Some(name) = path.file_name() else {
+        return Err(Error::Run(format!(
+            "--out {}: it holds an older run and can't be moved aside under that name; \
+             give --resume to go on with it, or another directory",
+            path.display()
+        )));
+    };
+    let numbered = |n: usize| {
+        let mut name = OsString::from(name);
+        name.push(format!(".{n}"));
+        path.with_file_name(name)
+    };
+    let mut n = 1;
+    while numbered(n).symlink_metadata().is_ok() {
+        n += 1;
     }
+    fs::rename(path, numbered(n)).map_err(Error::io(path))?;
+    Ok(numbered(n))
 }
 
 /// Whether an older run with results is in `path`.

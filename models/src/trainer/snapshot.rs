@@ -97,6 +97,14 @@ pub(super) fn load(path: &Path, model: &dyn Module, optimizer: &mut dyn Optimize
     Ok(at)
 }
 
+/// Where the run that wrote `path` stands.
+///
+/// # Errors
+/// When the file is broken.
+pub(super) fn position(path: &Path) -> Result<Position> {
+    Fields { path, metadata: &checkpoint::load(path)?.1 }.position()
+}
+
 struct Fields<'a> {
     path: &'a Path,
     metadata: &'a BTreeMap<String, String>,
