@@ -210,14 +210,15 @@ fn a_broken_run_is_kept_aside_and_trained_again() {
     let resumed = TableSettings { resume: true, ..first };
     let place = resumed.out.join("table_runs/width/seed-0");
 
-    let edited = |text: &str| text.replace("\"train_loss\":0.", "\"train_loss\":0.0");
-    let other_seed = |text: &str| text.replace("\"seed\": 0", "\"seed\": 1");
-    let damages: [(&str, &dyn Fn(&str) -> String, &str); 5] = [
-        ("metrics.jsonl", &edited, "metrics.jsonl: it is not as the run wrote it"),
-        ("metrics.jsonl", &|text| text[..text.len() / 2].into(), "metrics.jsonl: line 1: EOF"),
-        ("metrics.jsonl", &|_| String::new(), "metrics.jsonl: it has 0 lines, but 1 epochs are finished"),
-        ("config.json", &|text| text[..text.len() / 2].into(), "config.json: EOF while parsing"),
-        ("config.json", &other_seed, "config.json: it is of another run, width with seed 1"),
+    type Damage = fn(&str) -> String;
+    let edited: Damage = |text| text.replace("\"train_loss\":0.", "\"train_loss\":0.0");
+    let other_seed: Damage = |text| text.replace("\"seed\": 0", "\"seed\": 1");
+    let damages: [(&str, Damage, &str); 5] = [
+        ("metrics.jsonl", edited, "metrics.jsonl: it is not as the run wrote it"),
+        ("metrics.jsonl", |text| text[..text.len() / 2].into(), "metrics.jsonl: line 1: EOF"),
+        ("metrics.jsonl", |_| String::new(), "metrics.jsonl: it has 0 lines, but 1 epochs are finished"),
+        ("config.json", |text| text[..text.len() / 2].into(), "config.json: EOF while parsing"),
+        ("config.json", other_seed, "config.json: it is of another run, width with seed 1"),
     ];
     for (i, (file, damage, wanted)) in damages.iter().enumerate() {
         let damaged = damage(&read(&place.join(file)));
