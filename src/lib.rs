@@ -56,7 +56,8 @@
 //! - A [`data::DataLoader`] makes shuffled batches; the same seed makes the same ones.
 //! - A [`models::trainer::Trainer`] adds what a real run needs: measurements, pictures,
 //!   checkpoints, and going on exactly where it stopped.
-//! - [`models::cifar2`] is the first lesson, whole: birds vs airplanes.
+//! - [`models::cifar2`] is the first lesson, whole: birds vs airplanes, and the table of all the
+//!   networks of its chapter.
 //! - What runs on a device lies one level down, in [`kernels`]: one folder per op.
 //!
 //! # Errors

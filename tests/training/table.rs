@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
+use voxgrad::checkpoint;
 use voxgrad::models::Result;
 use voxgrad::models::cifar2::{self, Settings, TableSettings};
 use voxgrad::models::trainer::{Console, Outcome};
@@ -143,7 +144,7 @@ fn a_stopped_table_goes_on_to_the_same_results() {
     let (said, ended) = run_until(&again, "Epoch 1, Training loss");
     assert_eq!(ended.unwrap(), Outcome::Stopped { epochs: 1, batches: 1 }, "{said}");
     let said = run(&again);
-    assert!(said.contains("Going on in epoch 2 after batch 1"), "{said}");
+    assert!(said.contains("Going on in epoch 2 after batch 1") && !said.contains("edited"), "{said}");
     assert_eq!(table(&again.out), table(&straight.out));
     for model in ["l2", "dropout", "batch-norm"] {
         let weights =
@@ -247,6 +248,29 @@ fn a_broken_run_is_kept_aside_and_trained_again() {
     assert!(place.join("last.safetensors").exists());
     run(&resumed);
     assert_eq!(table(&resumed.out), whole);
+}
+
+#[test]
+fn a_run_that_fails_does_not_keep_the_others_from_being_trained() {
+    let base = tempfile::tempdir().unwrap();
+    write_cifar2(&base.path().join("data"), 4, 0);
+    let first = settings(base.path(), &["baseline", "width"]);
+    run(&first);
+    let saved = first.out.join("table_runs/baseline/seed-0/resume.safetensors");
+    let (mut tensors, metadata) = checkpoint::load(&saved).unwrap();
+    let (_, bias) = tensors.iter_mut().find(|(name, _)| name == "model.fc2.bias").unwrap();
+    *bias = bias.add_scalar(f64::NAN).unwrap();
+    checkpoint::save(&saved, &tensors, &metadata).unwrap();
+
+    let longer = TableSettings { epochs: 2, resume: true, ..first };
+    let (said, ended) = run_until(&longer, "");
+    assert!(said.contains("baseline, seed 0 failed: the training loss is NaN in epoch 2"), "{said}");
+    let message = ended.unwrap_err().to_string();
+    assert_eq!(message, "not in the table, because they failed: baseline, seed 0");
+    assert_eq!(names(&longer.out), ["width"]);
+    assert_eq!(table(&longer.out)["rows"][0]["epochs"], 2);
+    let (said, _) = run_until(&longer, "");
+    assert!(!said.contains("edited"), "the table is what the runs give: {said}");
 }
 
 #[test]

@@ -201,7 +201,8 @@ impl BarChart {
             let up = if tall { px(5) } else { corners[1].1 - corners[0].1 + px(3) };
             area.draw(&Text::new(format!("{:.2}", bar.value), (x, y - up), foot))?;
         }
-        if let Some((low, high)) = bar.spread {
+        let inside = |(low, high): &(f64, f64)| *low < self.range.end && self.range.start < *high;
+        if let Some((low, high)) = bar.spread.filter(inside) {
             let ((x, bottom), (_, top)) = (place(0.5, low), place(0.5, high));
             for line in whisker(x, top, bottom) {
                 area.draw(&PathElement::new(line, INK.stroke_width(px(1) as u32)))?;

@@ -13,7 +13,8 @@
 //!
 //! `metrics.jsonl` grows by a line, which is on disk before `resume.safetensors` counts its epoch as
 //! done; resuming cuts off what came after. Every other file is replaced at once. So whenever a run
-//! ends, however it ends, it can go on.
+//! ends, however it ends, it can go on. `resume.safetensors` also holds the MD5 sum of those lines:
+//! measurements that were edited since are noticed.
 //!
 //! A run that was stopped between two batches and resumed reaches the same weights, bit for bit, as
 //! one that was not: what a batch holds depends on the seed, the epoch and its number alone, and the

@@ -65,7 +65,10 @@ fn cells(line: &Line) -> [String; 13] {
 }
 
 fn about(table: &Table) -> String {
-    let mut text = format!("{}. Trained on {}.", table.data, table.devices.join(", "));
+    let mut text = format!("{}.", table.data);
+    if !table.devices.is_empty() {
+        text += &format!(" Trained on {}.", table.devices.join(", "));
+    }
     if table.rows.iter().any(|line| line.runs.len() > 1) {
         text += " Where several seeds were trained: their mean, in parentheses the lowest and the highest.";
     }

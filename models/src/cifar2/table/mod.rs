@@ -33,7 +33,8 @@ pub use settings::TableSettings;
 ///
 /// # Errors
 /// As [`run`](super::run); and on resuming, when the runs in `settings.out` were made with other
-/// settings. A run whose files are broken is no error: it is moved aside and trained again.
+/// settings. A run whose files are broken is no error: it is moved aside and trained again. When the
+/// weights of a run have run away, after all others are done.
 pub fn run_table(
     settings: &TableSettings,
     console: &mut Console,
@@ -65,17 +66,29 @@ pub fn run_table(
     let mut pace = estimate(&jobs, &runs, &lesson, console)?;
 
     let stop = stop()?;
-    report.write(&runs)?;
+    let mut failed = Vec::new();
     for i in 0..jobs.len() {
         if jobs[i].is_finished {
             continue;
         }
         console.begin_part(part(i, &jobs, &pace));
         let job = &mut jobs[i];
+        // One that gets more epochs is no longer finished.
+        runs.remove(&job.settings.out);
+        report.write(&runs)?;
         console.say_with_time(&job.to_string());
         let mut run = RunDir::open(&job.settings.out, job.settings.resume)?;
         let stop = || Ok(stop.clone());
-        let (outcome, _) = lesson.train(&job.settings, &job.plan, &mut run, console, stop)?;
+        let outcome = match lesson.train(&job.settings, &job.plan, &mut run, console, stop) {
+            Ok((outcome, _)) => outcome,
+            // Weights that ran away: the others need not suffer for it.
+            Err(Error::Run(message)) => {
+                console.say(&format!("{job} failed: {message}"));
+                failed.push(job.to_string());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if let Outcome::Stopped { epochs, batches } = outcome {
             let epoch = epochs + 1;
             console.say(&format!("Stopped in epoch {epoch} of {job} after batch {batches}; all is saved"));
@@ -88,10 +101,13 @@ pub fn run_table(
             pace.insert(job.row, run.seconds_per_epoch());
             runs.insert(job.settings.out.clone(), run);
         }
-        report.write(&runs)?;
     }
+    report.write(&runs)?;
     report.say(&runs, console);
-    Ok(Outcome::Finished)
+    match failed.is_empty() {
+        true => Ok(Outcome::Finished),
+        false => Err(Error::Run(format!("not in the table, because they failed: {}", failed.join("; ")))),
+    }
 }
 
 /// What `config.json` of a table records: what all its runs have in common.
