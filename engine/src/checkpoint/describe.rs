@@ -15,8 +15,8 @@ impl Checkpoint {
             rows.push([visible(&entry.name), shape, entry.stored_as.clone(), min, mean, max, std, nan]);
         }
         let elements = self.entries.iter().map(|entry| entry.tensor.numel() as u64).sum();
-        let (tensors, elements) = (thousands(rows.len() as u64), thousands(elements));
-        let mut text = format!("{} file, {tensors} tensors, {elements} elements\n\n", self.format);
+        let mut text = format!("Format: {}\nTensors: {}\n", self.format, thousands(rows.len() as u64));
+        text += &format!("Elements: {}\n\n", thousands(elements));
         text += &columns(["name", "shape", "type", "min", "mean", "max", "std", "NaN"], 3, &rows);
         if !self.metadata.is_empty() {
             text += "\n";
