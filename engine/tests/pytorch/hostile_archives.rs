@@ -61,6 +61,9 @@ fn damage_is_noticed() {
     let mut changed = good.clone();
     changed[at(b"OrderedDict")] ^= 1;
     refuses(&changed, &["\"data.pkl\" in the zip archive", "checksum"]);
+    let mut changed = good.clone();
+    changed[at(b"little")] ^= 1;
+    refuses(&changed, &["\"byteorder\" in the zip archive", "checksum"]);
 
     for cut in [good.len() - 1, good.len() / 2, 100, 4] {
         refuses(&good[..cut], &["not a whole zip archive"]);

@@ -28,29 +28,31 @@ impl<'a> Archive<'a> {
         let names: Vec<_> = archive.file_names().collect::<Result<_, _>>().map_err(zip)?;
         let folder = names.iter().find_map(|name| name.strip_suffix("/data.pkl")).ok_or(NOT_TORCH)?;
         for name in &names {
-            let inside = name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+            let inside = name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
             let plain = |part: &str| !["", ".", ".."].contains(&part) && !part.contains(['\\', '\0']);
-            if !inside.is_some_and(|path| path.split('/').all(plain)) {
+            if !inside || !name.split('/').all(plain) {
                 return Err(format!("the zip archive holds {name:?}, which is no file below {folder:?}"));
             }
         }
-        let folder = folder.to_string();
-        let compiled = names.iter().any(|name| *name == format!("{folder}/constants.pkl"));
-        drop(names);
-        let mut archive = Archive { zip: archive, folder };
-        if compiled {
+        let holds = |file: &str| names.iter().any(|name| *name == format!("{folder}/{file}"));
+        if holds("constants.pkl") {
             return Err("it is a TorchScript program, not a state dict; \
                         in Python, torch.save(torch.jit.load(FILE).state_dict(), NEW) writes one"
                 .into());
         }
-        match archive.file("byteorder") {
-            Ok(order) if order.trim_ascii() != b"little" => {
-                let order = String::from_utf8_lossy(&order).into_owned();
-                Err(format!("its byte order is {order:?}, read is \"little\" alone"))
+        // Before PyTorch 2.1 it was not written.
+        let says_its_order = holds("byteorder");
+        let folder = folder.to_string();
+        drop(names);
+        let mut archive = Archive { zip: archive, folder };
+        if says_its_order {
+            let order = archive.file("byteorder")?;
+            if order.trim_ascii() != b"little" {
+                let order = String::from_utf8_lossy(&order);
+                return Err(format!("its byte order is {order:?}, read is \"little\" alone"));
             }
-            // Before PyTorch 2.1 it was not written.
-            _ => Ok(archive),
         }
+        Ok(archive)
     }
 
     pub fn pickle(&mut self) -> Result<Vec<u8>, String> {
