@@ -46,6 +46,9 @@ fn names_that_lead_elsewhere_are_refused() {
             &["the zip archive holds", "below \"net\""],
         );
     }
+    for name in ["../data.pkl", "/data.pkl", "net/../../data.pkl", "C:\\net/data.pkl"] {
+        refuses(&archive(&[(name, EMPTY)]), &["the zip archive holds"]);
+    }
 }
 
 #[test]
