@@ -28,6 +28,15 @@ impl Picture {
         Picture { width, height, rgb }
     }
 
+    /// The same picture with each pixel a square of `times` x `times`.
+    pub fn enlarged(&self, times: usize) -> Picture {
+        let times = times.max(1);
+        let (width, height) = (times * self.width, times * self.height);
+        let at = |i: usize| 3 * (i / width / times * self.width + i % width / times);
+        let rgb = (0..width * height).flat_map(|i| self.rgb[at(i)..][..3].to_vec()).collect();
+        Picture { width, height, rgb }
+    }
+
     fn pixel(&self, x: usize, y: usize) -> RGBColor {
         let at = 3 * (y * self.width + x);
         RGBColor(self.rgb[at], self.rgb[at + 1], self.rgb[at + 2])
@@ -46,7 +55,8 @@ pub struct ImageGrid {
     subtitle: String,
     columns: usize,
     scale: usize,
-    cells: Vec<Cell>,
+    /// Empty where a row has ended early.
+    cells: Vec<Option<Cell>>,
 }
 
 /// In pixels of the finished picture.
@@ -70,7 +80,12 @@ impl ImageGrid {
 
     /// Adds a picture with the lines of its caption.
     pub fn push(&mut self, picture: Picture, caption: impl IntoIterator<Item = String>, wrong: bool) {
-        self.cells.push(Cell { picture, caption: caption.into_iter().collect(), wrong });
+        self.cells.push(Some(Cell { picture, caption: caption.into_iter().collect(), wrong }));
+    }
+
+    /// The next picture begins a new row.
+    pub fn end_row(&mut self) {
+        self.cells.resize_with(self.cells.len().next_multiple_of(self.columns), || None);
     }
 
     /// Draws the grid and writes it to `path` as a PNG file.
@@ -89,6 +104,7 @@ impl ImageGrid {
             area.draw(&Text::new(self.subtitle.as_str(), subtitle, text(17, MUTED).pos(head)))?;
             let left = (width - columns * cell_width) / 2;
             for (i, cell) in self.cells.iter().enumerate() {
+                let Some(cell) = cell else { continue };
                 let (row, column) = (i as i32 / columns, i as i32 % columns);
                 let middle = left + column * cell_width + cell_width / 2;
                 self.draw_cell(area, cell, middle, HEAD + row * cell_height + FRAME)?;
@@ -99,7 +115,8 @@ impl ImageGrid {
 
     /// Room for the largest picture, its frame and the longest caption.
     fn cell_size(&self) -> (i32, i32) {
-        let largest = |size: fn(&Cell) -> usize| self.cells.iter().map(size).max().unwrap_or(0) as i32;
+        let largest =
+            |size: fn(&Cell) -> usize| self.cells.iter().flatten().map(size).max().unwrap_or(0) as i32;
         let lines = largest(|cell| cell.caption.len());
         let longest = largest(|cell| cell.caption.iter().map(|line| line.chars().count()).max().unwrap_or(0));
         let scale = self.scale as i32;
@@ -142,5 +159,26 @@ mod tests {
         assert_eq!(gray.rgb, [9, 9, 9, 9, 9, 9, 9, 9, 9, 0, 0, 0], "the missing pixel is black");
         let color = Picture::from_planes(&[1, 2, 3, 4, 5, 6], 3, 1, 2);
         assert_eq!(color.rgb, [1, 3, 5, 2, 4, 6]);
+    }
+
+    #[test]
+    fn enlarged_pixels_are_squares() {
+        let large = Picture::from_planes(&[1, 2], 1, 1, 2).enlarged(2);
+        assert_eq!((large.width, large.height), (4, 2));
+        let reds: Vec<u8> = large.rgb.iter().step_by(3).copied().collect();
+        assert_eq!(reds, [1, 1, 2, 2, 1, 1, 2, 2]);
+        assert_eq!(large.enlarged(0), large);
+    }
+
+    #[test]
+    fn a_row_can_end_early() {
+        let mut grid = ImageGrid::new("", 3, 1);
+        let push = |grid: &mut ImageGrid| grid.push(Picture::from_planes(&[0], 1, 1, 1), [], false);
+        push(&mut grid);
+        grid.end_row();
+        grid.end_row();
+        assert_eq!(grid.cells.len(), 3);
+        push(&mut grid);
+        assert!(grid.cells[3].is_some());
     }
 }
