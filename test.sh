@@ -29,7 +29,7 @@ if ! command -v cc >/dev/null; then
 fi
 # Whether there is a GPU, or Mesa's driver in software.
 vulkan() {
-    ls /dev/dri/renderD* /dev/nvidia0 /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | grep -q .
+    [ -n "$(ls /dev/dri/renderD* /dev/nvidia0 /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null)" ]
 }
 if [ "$(uname)" = Linux ] && ! vulkan; then
     if ! command -v apt-get >/dev/null || ! install mesa-vulkan-drivers; then
