@@ -230,6 +230,24 @@ fn settings_are_checked_before_anything_is_touched() {
     assert!(!base.path().join("out").exists());
 }
 
+/// What `--device` is given to mean this one.
+pub fn option(device: &Device) -> String {
+    match device {
+        Device::Wgpu(gpu) => format!("wgpu:{}", gpu.adapter_name()),
+        _ => device.to_string(),
+    }
+}
+
+/// The losses of two runs on two devices are equal within 1e-4 of their size.
+pub fn assert_same_losses(ours: &Path, theirs: &Path) {
+    for (our_epoch, their_epoch) in metrics(ours).iter().zip(metrics(theirs)) {
+        for key in ["train_loss", "val_loss"] {
+            let [a, b] = [our_epoch, &their_epoch].map(|epoch| epoch[key].as_f64().unwrap());
+            assert!((a / b - 1.0).abs() < 1e-4, "{key} in {ours:?} is {a}, in {theirs:?} {b}");
+        }
+    }
+}
+
 /// The lesson on a GPU: the losses of the CPU, and a run that goes on is the run that was not stopped.
 #[test]
 fn a_lesson_on_a_gpu_is_the_lesson_on_the_cpu() {
@@ -238,16 +256,9 @@ fn a_lesson_on_a_gpu_is_the_lesson_on_the_cpu() {
     let on_cpu = settings(base.path());
     run(&on_cpu).1.unwrap();
     for device in devices::present().iter().filter(|device| **device != Device::Cpu) {
-        let Device::Wgpu(gpu) = device else { continue };
-        let name = format!("wgpu:{}", gpu.adapter_name());
-        let whole = Settings { device: name, out: base.path().join("whole"), ..on_cpu.clone() };
+        let whole = Settings { device: option(device), out: base.path().join("whole"), ..on_cpu.clone() };
         run(&whole).1.unwrap();
-        for (ours, theirs) in metrics(&whole.out).iter().zip(metrics(&on_cpu.out)) {
-            for key in ["train_loss", "val_loss"] {
-                let (ours, theirs) = (ours[key].as_f64().unwrap(), theirs[key].as_f64().unwrap());
-                assert!((ours / theirs - 1.0).abs() < 1e-4, "{key} on {device} {ours}, on the CPU {theirs}");
-            }
-        }
+        assert_same_losses(&whole.out, &on_cpu.out);
         let parts = Settings { epochs: 1, out: base.path().join("parts"), ..whole.clone() };
         run(&parts).1.unwrap();
         run(&Settings { epochs: 2, resume: true, ..parts.clone() }).1.unwrap();

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use voxgrad::checkpoint;
 use voxgrad::models::cifar2::{MODELS, Quirks, Settings};
 use voxgrad::models::trainer::Outcome;
+use voxgrad::{Device, checkpoint};
 
-use crate::lesson::{refusal, run, settings};
-use crate::{metrics, write_cifar2};
+use crate::lesson::{assert_same_losses, option, refusal, run, settings};
+use crate::{devices, metrics, write_cifar2};
 
 /// Two epochs of `model`; of few blocks, if it has any.
 fn variant(base: &Path, model: &str) -> Settings {
@@ -60,6 +60,23 @@ fn every_variant_goes_on_where_it_stopped() {
             assert!(a == b, "{model}, as printed {as_printed}: {name} differs");
         }
         assert_eq!(metrics(&straight.out), metrics(&halved.out), "{model}, as printed {as_printed}");
+    }
+}
+
+#[test]
+fn every_variant_trains_on_every_device_as_on_the_cpu() {
+    let base = tempfile::tempdir().unwrap();
+    write_cifar2(&base.path().join("data"), 4, 0);
+    let devices = devices::present();
+    for model in MODELS.iter().map(|model| model.name) {
+        let on_cpu = variant(base.path(), model);
+        train(&on_cpu);
+        for device in devices.iter().filter(|device| **device != Device::Cpu) {
+            let out = base.path().join(format!("{model} on a GPU"));
+            let on_gpu = Settings { device: option(device), out, ..on_cpu.clone() };
+            train(&on_gpu);
+            assert_same_losses(&on_gpu.out, &on_cpu.out);
+        }
     }
 }
 
