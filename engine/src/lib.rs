@@ -6,6 +6,7 @@
 
 mod autograd;
 pub mod checkpoint;
+mod columns;
 pub mod data;
 mod error;
 pub mod gradcheck;
@@ -17,7 +18,6 @@ pub mod random;
 mod recorder;
 mod shape;
 mod statistics;
-mod table;
 mod tensor;
 
 pub use autograd::{is_grad_enabled, no_grad};

@@ -85,7 +85,7 @@ fn the_table_of_a_trace_shows_where_nan_comes_in() {
     net.eval();
     let mut pixels = vec![0.5f32; 64];
     pixels[0] = f32::NAN;
-    let table = net.trace(&Tensor::new(&pixels, [1, 1, 8, 8], &Device::cpu()).unwrap()).table().unwrap();
+    let table = net.trace(&Tensor::new(&pixels, [1, 1, 8, 8], &Device::cpu()).unwrap()).to_string();
     let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["layer", "op", "output", "mean", "std", "NaN"]);
     assert_eq!(lines[1][..], ["input", "[1,", "1,", "8,", "8]", "0.5000", "0.0000", "1.6%"]);
@@ -142,7 +142,7 @@ fn an_error_says_which_layer_and_why() {
     // What went well before it is in the trace, and the error under the table.
     let trace = net.trace(&zeros(&[5, 1, 10, 10]));
     assert_eq!(layers_and_ops(&trace.steps).last(), Some(&("", "dropout")));
-    assert!(trace.table().unwrap().ends_with(
+    assert!(trace.to_string().ends_with(
         "error: head: linear: input [5, 50] has rows of 50, weight \
         [3, 32] takes 32 (the network was given [5, 1, 10, 10])\n"
     ));

@@ -1,7 +1,7 @@
 //! What is in a checkpoint, as text.
 
 use super::Checkpoint;
-use crate::table::{columns, thousands};
+use crate::columns::{columns, thousands};
 use crate::{Result, Statistics};
 
 impl Checkpoint {

@@ -150,7 +150,7 @@ pub trait Module: Send + Sync {
     /// let net = Sequential::new().append(Conv2d::new(3, 4, 3)?).append(Tanh);
     /// let net = net.append(Flatten::default()).append(Linear::new(4 * 6 * 6, 2)?);
     /// let trace = net.trace(&Tensor::zeros([1, 3, 8, 8], DType::F32, &Device::cpu())?);
-    /// print!("{}", trace.table()?);
+    /// print!("{trace}");
     /// let ops: Vec<&str> = trace.steps.iter().map(|step| step.op).collect();
     /// assert_eq!(ops, ["input", "conv2d", "tanh", "flatten", "linear"]);
     ///
@@ -165,7 +165,7 @@ pub trait Module: Send + Sync {
 
     /// A table of what the module does, in evaluation mode, with an input of shape `input`, the size of
     /// the batch first: each layer with its output's shape, its parameters and its multiply-adds.
-    /// `println!("{}", net.summary(&[1, 3, 32, 32])?)` prints it.
+    /// `print!("{}", net.summary(&[1, 3, 32, 32])?)` prints it.
     ///
     /// # Errors
     /// When the shape does not fit, with the layer it does not fit.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Module, Step, evaluating, trace};
-use crate::table::{columns, thousands};
+use crate::columns::{columns, thousands};
 use crate::{DType, Device, Result, Shape, Tensor, no_grad};
 
 /// What a network does with an input of one shape: [`Module::summary`]. Its `Display` is a table.

@@ -1,10 +1,11 @@
 //! A forward pass, op by op: what each layer made of its input, and in which one it went wrong.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::{Module, Slot, state};
+use crate::columns::columns;
 use crate::recorder::{self, Place, Record};
-use crate::table::columns;
 use crate::{Error, Result, Shape, Statistics, Tensor};
 
 /// An op of a forward pass.
@@ -22,7 +23,9 @@ pub struct Step {
     pub multiply_adds: u64,
 }
 
-/// A forward pass: [`Module::trace`].
+/// A forward pass: [`Module::trace`]. Its `Display` is a table of the steps: layer, op, shape, and mean,
+/// deviation and share of NaN of what it gave, which reads them from the device. Where the pass failed,
+/// the error stands under it.
 #[derive(Debug)]
 pub struct Trace {
     /// What went in, then every op in order, up to the one that failed.
@@ -31,20 +34,25 @@ pub struct Trace {
     pub output: Result<Tensor>,
 }
 
-impl Trace {
-    /// A table of the steps: layer, op, shape, and mean, deviation and share of NaN of what it gave.
-    /// Where the pass failed, the error stands under it.
-    pub fn table(&self) -> Result<String> {
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows = Vec::new();
+        let mut error = self.output.as_ref().err().map(Error::to_string);
         for Step { layer, op, output, .. } in &self.steps {
-            let [_, mean, _, std, nan] = Statistics::of(output)?.cells();
-            rows.push([layer.clone(), op.to_string(), output.shape().to_string(), mean, std, nan]);
+            match Statistics::of(output) {
+                Ok(statistics) => {
+                    let [_, mean, _, std, nan] = statistics.cells();
+                    rows.push([layer.clone(), op.to_string(), output.shape().to_string(), mean, std, nan]);
+                }
+                // A device that is lost gives no numbers: not of the steps after this one either.
+                Err(e) => {
+                    error = Some(e.to_string());
+                    break;
+                }
+            }
         }
-        let mut text = columns(["layer", "op", "output", "mean", "std", "NaN"], 3, &rows);
-        if let Err(error) = &self.output {
-            text += &format!("error: {error}\n");
-        }
-        Ok(text)
+        f.write_str(&columns(["layer", "op", "output", "mean", "std", "NaN"], 3, &rows))?;
+        error.map_or(Ok(()), |error| writeln!(f, "error: {error}"))
     }
 }
 

@@ -92,8 +92,7 @@ pub fn see(
     console.say(&format!("The network:\n{}", model.summary(examples[0].input.shape())?));
     for Example { class, probability, trace, .. } in &examples {
         let sure = 100.0 * probability;
-        console
-            .say(&format!("The {class} that it is surest of, {sure:.0}%, step by step:\n{}", trace.table()?));
+        console.say(&format!("The {class} that it is surest of, {sure:.0}%, step by step:\n{trace}"));
     }
     pictures::draw_kernels(&out.join("kernels.png"), &examples)?;
     pictures::draw_filters(&out.join("filters.png"), &model.conv1.weight, "conv1")?;
