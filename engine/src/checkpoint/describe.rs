@@ -1,8 +1,11 @@
 //! What is in a checkpoint, as text.
 
-use super::Checkpoint;
+use super::{Checkpoint, NAME, visible};
 use crate::columns::{columns, thousands};
 use crate::{Result, Statistics};
+
+/// As many characters of a text are shown.
+const TEXT: usize = 2000;
 
 impl Checkpoint {
     /// A table of the tensors, with name, shape, type in the file and [`Statistics`], and the metadata
@@ -12,7 +15,7 @@ impl Checkpoint {
         for entry in &self.entries {
             let [min, mean, max, std, nan] = Statistics::of(&entry.tensor)?.cells();
             let shape = entry.tensor.shape().to_string();
-            rows.push([visible(&entry.name), shape, entry.stored_as.clone(), min, mean, max, std, nan]);
+            rows.push([visible(&entry.name, NAME), shape, entry.stored_as.clone(), min, mean, max, std, nan]);
         }
         let elements = self.entries.iter().map(|entry| entry.tensor.numel() as u64).sum();
         let mut text = format!("Format: {}\nTensors: {}\n", self.format, thousands(rows.len() as u64));
@@ -22,13 +25,8 @@ impl Checkpoint {
             text += "\n";
         }
         for (key, value) in &self.metadata {
-            text += &format!("{}: {}\n", visible(key), visible(value));
+            text += &format!("{}: {}\n", visible(key, NAME), visible(value, TEXT));
         }
         Ok(text)
     }
-}
-
-/// A file's own words, without what a terminal would take for a command.
-fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
 }

@@ -14,11 +14,28 @@ use super::{Checkpoint, Entry, METADATA, elements};
 pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
     let not_safetensors =
         |e: &dyn fmt::Display| format!("neither a safetensors file nor one of PyTorch: {e}");
-    if let Some((header, data)) = split(bytes) {
-        let check = HeaderCheck { data: data.len() };
-        serde_json::Deserializer::from_slice(header)
-            .deserialize_map(check)
-            .map_err(|e| not_safetensors(&e))?;
+    if let Some((length, rest)) = length_and_rest(bytes) {
+        match rest.split_at_checked(length) {
+            Some((header, data)) => {
+                let beyond = serde_json::Deserializer::from_slice(header)
+                    .deserialize_map(HeaderCheck { data: data.len() })
+                    .map_err(|e| not_safetensors(&e))?;
+                if let Some((name, end)) = beyond {
+                    let data = data.len();
+                    return Err(format!(
+                        "a safetensors file that is cut short: tensor {name:?} ends at byte {end} of {data} \
+                         bytes of data"
+                    ));
+                }
+            }
+            None if rest.starts_with(b"{") => {
+                return Err(format!(
+                    "a safetensors file that is cut short: {} of the {length} bytes of its header are there",
+                    rest.len()
+                ));
+            }
+            None => {}
+        }
     }
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| not_safetensors(&e))?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| not_safetensors(&e))?;
@@ -26,17 +43,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
     for name in header.offset_keys() {
         let view = file.tensor(&name).map_err(|e| not_safetensors(&e))?;
         let tensor = elements::tensor(view.dtype(), view.data(), view.shape().into())
-            .map_err(|e| format!("tensor {name}: {e}"))?;
+            .map_err(|e| format!("tensor {name:?}: {e}"))?;
         entries.push(Entry { name, stored_as: view.dtype().to_string(), tensor });
     }
     let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
     Ok(Checkpoint { format: "safetensors", entries, metadata })
 }
 
-/// The header's JSON and the data after it, if the file is long enough to hold the header.
-fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The length of the header, and all that comes after it.
+fn length_and_rest(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
-    rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
+    Some((usize::try_from(u64::from_le_bytes(*length)).ok()?, rest))
 }
 
 /// Looks through the header for what the format's own reader lets pass: a name that comes twice,
@@ -46,29 +63,28 @@ struct HeaderCheck {
 }
 
 impl<'de> Visitor<'de> for HeaderCheck {
-    type Value = ();
+    /// The first tensor that ends beyond the data, and where.
+    type Value = Option<(String, usize)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with a key per tensor")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut seen, mut beyond) = (HashSet::new(), None);
         while let Some(name) = map.next_key::<String>()? {
             if name == METADATA {
                 map.next_value::<IgnoredAny>()?;
             } else {
                 let end = map.next_value::<TensorInfo>()?.data_offsets.1;
                 if end > self.data {
-                    let data = self.data;
-                    let message = format!("tensor {name} ends at byte {end} of {data} bytes of data");
-                    return Err(A::Error::custom(message));
+                    beyond.get_or_insert_with(|| (name.clone(), end));
                 }
             }
             if let Some(name) = seen.replace(name) {
-                return Err(A::Error::custom(format!("the name {name} comes twice")));
+                return Err(A::Error::custom(format!("the name {name:?} comes twice")));
             }
         }
-        Ok(())
+        Ok(beyond)
     }
 }

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::{from_safetensors, torch};
+use super::{from_safetensors, torch, visible};
 use crate::{Error, Result, Tensor};
+
+/// As many characters of what is wrong with a file are shown.
+const MESSAGE: usize = 600;
 
 /// What a checkpoint file holds.
 #[derive(Debug)]
@@ -38,7 +41,8 @@ pub struct Entry {
 /// size of the file.
 pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {
     let path = path.as_ref();
-    let broken = |message: String| Error::File { path: path.into(), message };
+    // A file chooses some of the words.
+    let broken = |message: String| Error::File { path: path.into(), message: visible(&message, MESSAGE) };
     if !fs::metadata(path).map_err(Error::io(path))?.is_file() {
         return Err(broken("not a file".into()));
     }

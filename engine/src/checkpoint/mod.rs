@@ -23,10 +23,12 @@ mod from_safetensors;
 mod load;
 mod save;
 mod torch;
+mod visible;
 
 pub use atomic::write_atomically;
 pub use load::{Checkpoint, Entry, load, read};
 pub use save::save;
+pub(crate) use visible::{NAME, visible};
 
 /// The key of the header that names no tensor.
 const METADATA: &str = "__metadata__";

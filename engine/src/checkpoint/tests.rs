@@ -3,6 +3,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::nn::{Linear, Module};
 use crate::{Device, Error, Tensor};
 
 fn folder() -> tempfile::TempDir {
@@ -106,8 +107,12 @@ fn a_file_that_is_no_checkpoint_is_named_with_its_fault() {
         ("text", b"this is not a checkpoint at all".to_vec(), "header too large"),
         ("no header", u64::MAX.to_le_bytes().to_vec(), "header too large"),
         ("header beyond the end", 90_000_000u64.to_le_bytes().to_vec(), "invalid header length"),
-        ("cut in the header", good[..20].to_vec(), "invalid header length"),
-        ("cut in the data", good[..good.len() - 1].to_vec(), "w ends at byte 8 of 7 bytes"),
+        ("cut in the header", good[..20].to_vec(), "cut short: 12 of the 54 bytes of its header are there"),
+        (
+            "cut in the data",
+            good[..good.len() - 1].to_vec(),
+            "cut short: tensor \"w\" ends at byte 8 of 7 bytes",
+        ),
         ("too long", [&good[..], &[0]].concat(), "not fully covered"),
         ("not UTF-8", [&1u64.to_le_bytes()[..], &[0xff]].concat(), "UTF-8"),
         ("not JSON", raw("{\"w\":", &[]), "EOF while parsing"),
@@ -119,7 +124,11 @@ fn a_file_that_is_no_checkpoint_is_named_with_its_fault() {
             "offset for tensor `w`",
         ),
         ("hole", raw(&one(entry("F32", "[2]", "[4,12]")), &[0; 12]), "offset for tensor `w`"),
-        ("out of range", raw(&one(entry("F32", "[4]", "[0,16]")), &[0; 8]), "w ends at byte 16 of 8 bytes"),
+        (
+            "out of range",
+            raw(&one(entry("F32", "[4]", "[0,16]")), &[0; 8]),
+            "\"w\" ends at byte 16 of 8 bytes",
+        ),
         ("backwards", raw(&one(entry("F32", "[2]", "[8,0]")), &[0; 8]), "offset"),
         ("wrong size", raw(&one(entry("F32", "[3]", "[0,8]")), &[0; 8]), "invalid shape"),
         ("huge", raw(&one(entry("F32", "[4294967296,4294967296]", "[0,8]")), &[0; 8]), "overflow"),
@@ -129,11 +138,15 @@ fn a_file_that_is_no_checkpoint_is_named_with_its_fault() {
             "ends at byte",
         ),
         ("negative", raw(&one(entry("F32", "[-2]", "[0,8]")), &[0; 8]), "expected usize"),
-        ("nine dimensions", raw(&one(entry("F32", "[1,1,1,1,1,1,1,1,2]", "[0,8]")), &[0; 8]), "w: shape: "),
+        (
+            "nine dimensions",
+            raw(&one(entry("F32", "[1,1,1,1,1,1,1,1,2]", "[0,8]")), &[0; 8]),
+            "tensor \"w\": shape: ",
+        ),
         ("unknown type", raw(&one(entry("F99", "[2]", "[0,8]")), &[0; 8]), "F99"),
-        ("another type", raw(&one(entry("F8_E4M3", "[8]", "[0,8]")), &[0; 8]), "w: its type is F8_E4M3"),
-        ("negative count", raw(&one(entry("I64", "[]", "[0,8]")), &minus), "w: -1 does not fit"),
-        ("twice", raw(&format!(r#"{{"w":{f32_2},"w":{f32_2}}}"#), &[0; 8]), "name w comes twice"),
+        ("another type", raw(&one(entry("F8_E4M3", "[8]", "[0,8]")), &[0; 8]), "\"w\": its type is F8_E4M3"),
+        ("negative count", raw(&one(entry("I64", "[]", "[0,8]")), &minus), "\"w\": -1 does not fit"),
+        ("twice", raw(&format!(r#"{{"w":{f32_2},"w":{f32_2}}}"#), &[0; 8]), "name \"w\" comes twice"),
     ];
     for (name, bytes, wanted) in cases {
         let path = folder.path().join(name);
@@ -145,6 +158,42 @@ fn a_file_that_is_no_checkpoint_is_named_with_its_fault() {
     }
     assert!(load(folder.path()).unwrap_err().to_string().contains("not a file"));
     assert!(matches!(load(folder.path().join("none")), Err(Error::Io { .. })));
+}
+
+/// Whatever words a file puts into a message, a terminal does not obey them, and they are few.
+#[test]
+fn what_is_said_of_a_file_is_short_and_holds_no_commands() {
+    let folder = folder();
+    let path = folder.path().join("net.safetensors");
+    let ones = format!("[{}1]", "1,".repeat(100_000));
+    let long = "w".repeat(1 << 20);
+    let info =
+        |dtype: &str, shape: &str| format!(r#"{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,4]}}"#);
+    let cleared = "\\u001b[2J";
+    for header in [
+        format!(r#"{{"w":{}}}"#, info("F32", &ones)),
+        format!(r#"{{"{long}":{}}}"#, info("I32", "[2]")),
+        format!(r#"{{"{cleared}":{}}}"#, info("F8_E4M3", "[4]")),
+        format!(r#"{{"{cleared}":{0},"{cleared}":{0}}}"#, info("F32", "[1]")),
+        format!(r#"{{"{cleared}":{}}}"#, info("F32", "[2]")),
+        format!(r#"{{"w":{}}}"#, info(cleared, "[1]")),
+        format!(r#"{{"w":{}}}"#, info(&long, "[1]")),
+    ] {
+        fs::write(&path, raw(&header, &[0; 4])).unwrap();
+        let message = load(&path).unwrap_err().to_string();
+        assert!(!message.contains(char::is_control), "{message:?}");
+        assert!(message.len() < 1000 + path.as_os_str().len(), "{} bytes", message.len());
+    }
+    // Nor are a network's words about a state dict, or the list of what is in a file.
+    for name in [cleared, &long] {
+        fs::write(&path, raw(&format!(r#"{{"{name}":{}}}"#, info("F32", "[1]")), &[0; 4])).unwrap();
+        let checkpoint = read(&path).unwrap();
+        let (described, (state, _)) = (checkpoint.describe().unwrap(), load(&path).unwrap());
+        let refused = Linear::new(1, 1).unwrap().load_state_dict(&state).unwrap_err().to_string();
+        for text in [described, refused] {
+            assert!(!text.contains('\x1b') && text.len() < 2000, "{} bytes", text.len());
+        }
+    }
 }
 
 #[test]

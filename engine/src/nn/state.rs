@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use super::{Module, Slot};
+use crate::checkpoint::{NAME, visible};
 use crate::{DType, Device, Error, Result, Tensor, no_grad};
 
 /// Every parameter, buffer and counter under its dotted name: a module's own first, then its
@@ -41,7 +42,7 @@ pub(super) fn load_state_dict<M: Module + ?Sized>(module: &M, state: &[(String, 
     let mut given = HashMap::new();
     for (name, value) in state {
         if given.insert(name.as_str(), value).is_some() {
-            problems.repeated.push(name.clone());
+            problems.repeated.push(visible(name, NAME));
         }
     }
     let mut ready = Vec::new();
@@ -55,7 +56,9 @@ pub(super) fn load_state_dict<M: Module + ?Sized>(module: &M, state: &[(String, 
         }
     }
     let left = state.iter().filter(|(name, _)| given.contains_key(name.as_str()));
-    problems.unexpected.extend(left.map(|(name, value)| format!("{name} {}", value.shape())));
+    problems
+        .unexpected
+        .extend(left.map(|(name, value)| format!("{} {}", visible(name, NAME), value.shape())));
     problems.into_result()?;
     ready.into_iter().try_for_each(Change::make)
 }
