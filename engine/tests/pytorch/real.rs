@@ -47,6 +47,18 @@ fn every_protocol_gives_the_same_state_dict() {
     }
 }
 
+/// load.py holds this file against layers.pt, by PyTorch. After a wanted change of what is written, write
+/// it anew: the test leaves the new one where it says.
+#[test]
+fn what_voxgrad_writes_is_what_load_py_reads() {
+    let new = std::env::temp_dir().join(format!("voxgrad-layers-{}.safetensors", std::process::id()));
+    let (state, metadata) = checkpoint::load(file("layers.pt")).unwrap();
+    checkpoint::save(&new, &state, &metadata).unwrap();
+    let old = std::fs::read(file("layers.safetensors")).unwrap_or_default();
+    assert!(std::fs::read(&new).unwrap() == old, "{} is not layers.safetensors", new.display());
+    std::fs::remove_file(new).unwrap();
+}
+
 #[test]
 fn every_type_that_fits_one_of_ours() {
     let checkpoint = read("types.pt");
