@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use voxgrad::checkpoint;
+use voxgrad::models::trainer::Console;
 
 /// List what is in a checkpoint file.
 #[derive(Parser)]
@@ -18,7 +19,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     match checkpoint::read(Arguments::parse().file).and_then(|checkpoint| checkpoint.describe()) {
-        Ok(text) => print!("{text}"),
+        Ok(text) => Console::stdout().say(text.trim_end()),
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::FAILURE;
