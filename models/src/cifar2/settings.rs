@@ -131,7 +131,7 @@ impl Settings {
         Ok(Plan {
             variant,
             n_blocks: self.n_blocks.or(variant.n_blocks),
-            quirks: self.quirks.and(printed),
+            quirks: self.quirks.or(printed),
             lr: self.lr.unwrap_or(variant.lr),
         })
     }

@@ -227,8 +227,8 @@ impl Quirks {
         Quirks { shared_blocks, no_shuffle: variant.name != BASELINE.name, no_eval_mode: true }
     }
 
-    /// These and those of `other`.
-    pub fn and(self, other: Quirks) -> Quirks {
+    /// Those that these or `other` have.
+    pub fn or(self, other: Quirks) -> Quirks {
         Quirks {
             shared_blocks: self.shared_blocks || other.shared_blocks,
             no_shuffle: self.no_shuffle || other.no_shuffle,
