@@ -44,7 +44,7 @@ pub use history::EpochMetrics;
 pub use interrupt::{exit_code, stop_on_ctrl_c};
 pub use pace::seconds_per_epoch;
 pub use run_dir::RunDir;
-pub(crate) use run_dir::move_aside;
+pub(crate) use run_dir::{Differences, differences, move_aside};
 use snapshot::Position;
 pub use step::LossTerm;
 
@@ -154,7 +154,7 @@ impl<'a> Trainer<'a> {
         let batches = self.loaders.train.len();
         if at.batches > batches {
             let message = format!("it stopped at batch {} of an epoch of {batches}", at.batches);
-            return Err(voxgrad_engine::Error::File { path, message }.into());
+            return Err(Error::file(&path, message));
         }
         self.history = history::read_and_cut(&self.run.file("metrics.jsonl"), at.epochs, at.seal)?;
         self.at = at;

@@ -127,25 +127,16 @@ impl RunDir {
     /// When `config.json` is missing or broken, and with all the settings that differ.
     pub fn check_resume(&self, config: &impl Serialize) -> Result<()> {
         let out = self.path.display();
-        let path = self.file(CONFIG.0);
-        let old = fs::read_to_string(&path).map_err(Error::io(&path))?;
-        let old = parse(&path, &old)?;
-        // Through text, as the old ones: the same number is then the same bits.
-        let new = parse(&path, &to_json(&path, config)?)?;
-        let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
-        let differ = keys.filter(|key| !FREE.contains(&key.as_str()) && old.get(*key) != new.get(*key));
-        let said = |value: Option<&Value>| value.map_or("unset".to_string(), Value::to_string);
-        let differ: Vec<String> = differ
-            .map(|key| format!("{key} was {}, now it is {}", said(old.get(key)), said(new.get(key))))
-            .collect();
-        if !differ.is_empty() {
-            let differ = differ.join("; ");
-            return Err(Error::Run(format!(
+        match differences(&self.file(CONFIG.0), config)? {
+            None => Ok(()),
+            Some(Differences::Lesson { was, is }) => Err(Error::Run(format!(
+                "--resume: {out} holds a run of {was}, not of {is}; give the --out that {is} has written"
+            ))),
+            Some(Differences::Settings(differ)) => Err(Error::Run(format!(
                 "--resume: the run in {out} was made with other settings: {differ}; \
                  give the same ones, or start a new run without --resume"
-            )));
+            ))),
         }
-        Ok(())
     }
 
     /// Writes the settings to `config.json`: those of a run that goes on once nothing refuses it.
@@ -153,6 +144,37 @@ impl RunDir {
         let path = self.file(CONFIG.0);
         Ok(checkpoint::write_atomically(&path, to_json(&path, config)?.as_bytes())?)
     }
+}
+
+/// How two sets of settings differ.
+pub(crate) enum Differences {
+    /// They are of two programs.
+    Lesson { was: String, is: String },
+    /// `lr was 0.02, now it is 0.01; ..`
+    Settings(String),
+}
+
+/// How the settings in the file `path` differ from `config` in what decides the weights of a run.
+///
+/// # Errors
+/// When the file is missing or broken.
+pub(crate) fn differences(path: &Path, config: &impl Serialize) -> Result<Option<Differences>> {
+    let old = fs::read_to_string(path).map_err(Error::io(path))?;
+    let old = parse(path, &old)?;
+    // Through text, as the old ones: the same number is then the same bits.
+    let new = parse(path, &to_json(path, config)?)?;
+    if let (Some(Value::String(was)), Some(Value::String(is))) = (old.get(CONFIG.1), new.get(CONFIG.1))
+        && was != is
+    {
+        return Ok(Some(Differences::Lesson { was: was.clone(), is: is.clone() }));
+    }
+    let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
+    let differ = keys.filter(|key| !FREE.contains(&key.as_str()) && old.get(*key) != new.get(*key));
+    let said = |value: Option<&Value>| value.map_or("unset".to_string(), Value::to_string);
+    let differ: Vec<String> = differ
+        .map(|key| format!("{key} was {}, now it is {}", said(old.get(key)), said(new.get(key))))
+        .collect();
+    Ok((!differ.is_empty()).then(|| Differences::Settings(differ.join("; "))))
 }
 
 /// Renames a file or directory to the first of `<path>.1`, `<path>.2`, .. that is free, and returns
@@ -203,16 +225,12 @@ fn holds_old_run(path: &Path) -> Result<bool> {
 }
 
 fn to_json(path: &Path, config: &impl Serialize) -> Result<String> {
-    let text = serde_json::to_string_pretty(config).map_err(|e| broken(path, e.to_string()))?;
+    let text = serde_json::to_string_pretty(config).map_err(|e| Error::file(path, e.to_string()))?;
     Ok(text + "\n")
 }
 
 fn parse(path: &Path, text: &str) -> Result<serde_json::Map<String, Value>> {
-    serde_json::from_str(text).map_err(|e| broken(path, e.to_string()))
-}
-
-fn broken(path: &Path, message: String) -> Error {
-    voxgrad_engine::Error::File { path: path.to_path_buf(), message }.into()
+    serde_json::from_str(text).map_err(|e| Error::file(path, e.to_string()))
 }
 
 #[cfg(test)]

@@ -84,15 +84,23 @@ pub(super) fn load(path: &Path, model: &dyn Module, optimizer: &mut dyn Optimize
         match (name.strip_prefix(MODEL), name.strip_prefix(OPTIMIZER)) {
             (Some(name), _) => model_state.push((name.to_string(), tensor)),
             (_, Some(name)) => optimizer_state.push((name.to_string(), tensor)),
-            _ => return Err(broken(path, format!("{name} belongs neither to a model nor to an optimizer"))),
+            _ => {
+                return Err(Error::file(
+                    path,
+                    format!("{name:?} belongs neither to a model nor to an optimizer"),
+                ));
+            }
         }
     }
     // Every optimizer counts its steps. Without them it would begin anew, and nobody would notice.
     if optimizer_state.is_empty() && (at.epochs > 0 || at.batches > 0) {
-        return Err(broken(path, format!("it holds no {OPTIMIZER}* tensors, though batches were trained")));
+        return Err(Error::file(
+            path,
+            format!("it holds no {OPTIMIZER}* tensors, though batches were trained"),
+        ));
     }
-    model.load_state_dict(&model_state).map_err(|e| broken(path, e.to_string()))?;
-    optimizer.load_state(&optimizer_state).map_err(|e| broken(path, e.to_string()))?;
+    model.load_state_dict(&model_state).map_err(|e| Error::file(path, e.to_string()))?;
+    optimizer.load_state(&optimizer_state).map_err(|e| Error::file(path, e.to_string()))?;
     random::set_rng_state(rng);
     Ok(at)
 }
@@ -125,12 +133,10 @@ impl Fields<'_> {
     fn get<T: FromStr>(&self, key: &str) -> Result<T> {
         let value = self.metadata.get(key);
         value.and_then(|value| value.parse().ok()).ok_or_else(|| {
-            let found = value.map_or("is missing".to_string(), |value| format!("can't be `{value}`"));
-            broken(self.path, format!("the metadata `{key}` {found}"))
+            let found = value.map_or("is missing".to_string(), |value| {
+                format!("can't be {:?}", value.chars().take(40).collect::<String>())
+            });
+            Error::file(self.path, format!("the metadata `{key}` {found}"))
         })
     }
-}
-
-fn broken(path: &Path, message: String) -> Error {
-    voxgrad_engine::Error::File { path: path.to_path_buf(), message }.into()
 }
