@@ -71,7 +71,12 @@ impl Console {
     /// Shows a bar for `total` batches, `done` of which are behind us.
     pub(super) fn start_bar(&mut self, done: u64, total: u64) {
         (self.began, self.before, self.total) = (Instant::now(), done, total);
-        if let Ok(style) = ProgressStyle::with_template("{prefix} [{wide_bar:.cyan}] {percent:>3}% {msg}") {
+        // What is said of several runs takes a line of its own: a bar has to fit into 80 columns.
+        let template = match self.part {
+            None => "{prefix} [{wide_bar:.cyan}] {percent:>3}% {msg}",
+            Some(_) => "{prefix}\n[{wide_bar:.cyan}] {percent:>3}% {msg}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style.progress_chars("=> "));
         }
         if self.terminal {
@@ -96,11 +101,11 @@ impl Console {
                 self.bar.set_position(done);
             }
             Some(part) => {
-                self.bar.set_prefix(format!("{} {}", part.name, prefix()));
                 let whole = part.of_all(done, self.total, left);
                 let (own, all) = (HumanDuration(whole.own_left), HumanDuration(whole.left));
-                let ends = end_of(whole.left);
-                self.bar.set_message(format!("{own:#} left of this, {all:#} of all, ends {ends}"));
+                let name = [part.name.clone(), prefix()].into_iter().filter(|name| !name.is_empty());
+                self.bar.set_prefix(format!("{}, {own:#} left", name.collect::<Vec<_>>().join(": ")));
+                self.bar.set_message(format!("{all:#} left of all, ends {}", end_of(whole.left)));
                 self.bar.set_length(whole.length);
                 self.bar.set_position(whole.position);
             }
@@ -164,6 +169,11 @@ fn end_of(left: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::TermLike;
+
     use super::*;
 
     #[test]
@@ -191,5 +201,57 @@ mod tests {
         assert_eq!(part.of_all(4, 4, Some(Duration::ZERO)).position, 30_000);
         let nonsense = Part { own: f64::NAN, others_left: f64::INFINITY, ..part };
         assert_eq!(nonsense.of_all(0, 0, None).left, Duration::ZERO);
+    }
+
+    /// A terminal that remembers what it was given.
+    #[derive(Debug, Clone, Default)]
+    struct Terminal(Arc<Mutex<String>>);
+
+    impl TermLike for Terminal {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, line: &str) -> io::Result<()> {
+            self.write_str(&format!("{line}\n"))
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_bar_has_room_on_a_terminal_of_80_columns() {
+        let name = "11/17 res-deep, 100 blocks, as printed, seed 0".to_string();
+        for part in [None, Some(Part { name, others_done: 1e5, own: 1e5, others_left: 1e5 })] {
+            let terminal = Terminal::default();
+            let mut console = Console::to(Vec::new());
+            console.part = part;
+            console.start_bar(0, 100);
+            console.bar.set_draw_target(ProgressDrawTarget::term_like(Box::new(terminal.clone())));
+            console.move_bar(50, || "epoch 50/100".to_string());
+            console.bar.tick();
+            let shown = terminal.0.lock().unwrap().clone();
+            assert!(shown.contains("====") && shown.contains("epoch 50/100"), "{shown:?}");
+            assert!(shown.contains("left") && shown.contains("ends "), "{shown:?}");
+        }
     }
 }
