@@ -20,6 +20,9 @@ use crate::{Error, Result};
 const JSON: &str = "table.json";
 const MARKDOWN: &str = "table.md";
 
+/// Over so many epochs at the end a run's swings are shown.
+const LAST_EPOCHS: usize = 10;
+
 /// Where a table goes, and the data of its runs.
 pub(super) struct Report<'a> {
     pub dir: &'a RunDir,
@@ -45,6 +48,8 @@ pub(super) struct Line {
     pub printed: Option<Printed>,
     pub train_acc: Spread,
     pub val_acc: Spread,
+    /// Of the last epochs of all its runs.
+    pub last_val_acc: Span,
     pub first_loss: Spread,
     pub last_loss: Spread,
     pub seconds_per_epoch: Spread,
@@ -58,6 +63,8 @@ pub(super) struct Run {
     device: String,
     train_acc: f64,
     val_acc: f64,
+    /// The lowest and the highest of the last epochs.
+    last_val_acc: Span,
     first_loss: f64,
     last_loss: f64,
     seconds_per_epoch: f64,
@@ -107,6 +114,10 @@ impl Line {
             printed: variant.printed,
             train_acc: spread(|run| run.train_acc),
             val_acc: spread(|run| run.val_acc),
+            last_val_acc: Span {
+                low: spread(|run| run.last_val_acc.low).low,
+                high: spread(|run| run.last_val_acc.high).high,
+            },
             first_loss: spread(|run| run.first_loss),
             last_loss: spread(|run| run.last_loss),
             seconds_per_epoch: spread(|run| run.seconds_per_epoch),
@@ -119,11 +130,15 @@ impl Run {
     fn new(run: &Saved) -> Option<Run> {
         let (first, last) = (run.history.first()?, run.history.last()?);
         let EpochMetrics { train_loss, train_acc, val_acc, .. } = *last;
+        let before = run.history.len().saturating_sub(LAST_EPOCHS);
+        let last_val_accs: Vec<f64> = run.history[before..].iter().map(|epoch| epoch.val_acc).collect();
+        let Spread { low, high, .. } = Spread::of(&last_val_accs);
         Some(Run {
             seed: run.config.seed,
             device: run.config.device.clone(),
             train_acc,
             val_acc,
+            last_val_acc: Span { low, high },
             first_loss: first.train_loss,
             last_loss: train_loss,
             seconds_per_epoch: run.seconds_per_epoch(),
@@ -142,7 +157,7 @@ impl Report<'_> {
                 let aside = move_aside(&path)?;
                 console.say(&format!(
                     "{} is not what the saved runs give: it was edited or cut short, or tells of other \
-                     runs. It is now {}, and a new one is made of the runs",
+                     runs, or another version made it. It is now {}, and a new one is made of the runs",
                     path.display(),
                     aside.display()
                 ));
@@ -210,11 +225,10 @@ impl Report<'_> {
 
 /// The chapter's closing chart.
 fn chart(title: &str, lines: &[&Line]) -> BarChart {
-    let seeds = lines.iter().map(|line| line.runs.len()).max().unwrap_or(1);
     let mut chart = BarChart::new(title, 0.7..1.0)
         .y_label("accuracy")
         .series(["training", "validation"])
-        .spread_name(format!("lowest to highest of {seeds} seeds"))
+        .spread_name("lowest to highest of the seeds")
         .mark_name("printed in the book");
     let usual = lines.iter().map(|line| line.epochs).max();
     for line in lines {
