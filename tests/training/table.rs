@@ -122,7 +122,20 @@ fn a_table_shows_what_its_runs_measured() {
     let text = read(&settings.out.join("table.md"));
     let low = row["last_loss"]["low"].as_f64().unwrap();
     assert!(text.contains("| l2 | 18090 | 2 | 2 |") && text.contains(&format!("({low:.3} to ")), "{text}");
-    assert!(text.contains("| 0.89 to 0.90 |") && !text.contains("As printed"), "{text}");
+    assert!(text.contains("| 0.89 to 0.90 |") && !text.contains("as printed"), "{text}");
+    for (seed, measured) in measured.iter().enumerate() {
+        let accuracies = measured.iter().map(|epoch| epoch["val_acc"].as_f64().unwrap());
+        let shown = &row["runs"][seed]["last_val_acc"];
+        assert_eq!(shown["low"], accuracies.clone().fold(1.0, f64::min));
+        assert_eq!(shown["high"], accuracies.fold(0.0, f64::max));
+        assert!(row["last_val_acc"]["low"].as_f64() <= shown["low"].as_f64());
+    }
+    let last = ["low", "high"].map(|key| format!("{:.3}", row["last_val_acc"][key].as_f64().unwrap()));
+    let last = if last[0] == last[1] { last[0].clone() } else { last.join(" to ") };
+    assert!(text.contains(&format!("| 0.89 | {last} |")), "{last}: {text}");
+    for said in ["measured in training mode", "includes the penalty", "those of the last epoch"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
     assert!(!text.contains(&base.path().display().to_string()), "no word of where the data lay: {text}");
     assert!(fs::read(settings.out.join("table.png")).unwrap().starts_with(b"\x89PNG"));
     assert!(!settings.out.join("table_as_printed.png").exists());
@@ -243,11 +256,46 @@ fn a_broken_run_is_kept_aside_and_trained_again() {
     // One that nobody asked for is left out, and left alone.
     fs::write(place.join("metrics.jsonl"), "").unwrap();
     let said = run(&TableSettings { models: vec!["baseline".into()], ..resumed.clone() });
-    assert!(said.contains("The table leaves it out"), "{said}");
+    assert!(
+        said.contains("The table leaves it out; with --models width --seeds 1 it is trained again"),
+        "{said}"
+    );
     assert_eq!(names(&resumed.out), ["baseline"]);
     assert!(place.join("last.safetensors").exists());
     run(&resumed);
     assert_eq!(table(&resumed.out), whole);
+}
+
+/// A run that is not asked for is shown only as its row says that it was made.
+#[test]
+fn edited_settings_of_a_run_that_is_not_asked_for_are_noticed() {
+    let base = tempfile::tempdir().unwrap();
+    write_cifar2(&base.path().join("data"), 4, 0);
+    let first = TableSettings { as_printed: true, ..settings(base.path(), &["baseline", "width"]) };
+    run(&first);
+    let whole = table(&first.out);
+    let resumed = TableSettings { resume: true, models: vec!["baseline".into()], ..first };
+    let said = run(&resumed);
+    assert!(!said.contains("broken") && table(&resumed.out) == whole, "{said}");
+    type Edit = fn(&str) -> String;
+    let edits: [(&str, Edit, &str); 5] = [
+        ("width", |text| text.replace("\"lr\": 0.01", "\"lr\": 0.02"), "lr was 0.02, now it is 0.01"),
+        ("width", |text| text.replace("\"parameters\": 3", "\"parameters\": 4"), "parameters was 48386"),
+        ("width", |text| text.replace("\"epochs\": 1", "\"epochs\": 0"), "it says 0 epochs, and 1 are done"),
+        ("width", |text| text.replace("\"seed\"", "\"momentum\": 0.9, \"seed\""), "momentum was 0.9"),
+        ("width-as-printed", |text| text.replace("\"no_shuffle\": true,", ""), "no_shuffle was unset"),
+    ];
+    for (row, edit, wanted) in edits {
+        let config = resumed.out.join("table_runs").join(row).join("seed-0/config.json");
+        let text = read(&config);
+        fs::write(&config, edit(&text)).unwrap();
+        let said = run(&resumed);
+        assert!(said.contains("is broken") && said.contains(wanted), "{wanted}: {said}");
+        assert_eq!(names(&resumed.out).len(), 2, "it is left out");
+        fs::write(&config, text).unwrap();
+        run(&resumed);
+        assert_eq!(table(&resumed.out), whole);
+    }
 }
 
 #[test]
@@ -321,7 +369,7 @@ fn what_does_not_belong_together_is_refused() {
     let run_of_lesson = Settings { epochs: 1, out: base.path().join("run"), ..lesson::settings(base.path()) };
     lesson::run(&run_of_lesson).1.unwrap();
     let message = refusal(&TableSettings { out: run_of_lesson.out.clone(), ..resumed });
-    assert!(message.contains(r#"lesson was "birds_vs_airplanes", now it is "cifar2_table""#), "{message}");
+    assert!(message.contains("holds a run of birds_vs_airplanes, not of cifar2_table; give"), "{message}");
     let said = run(&TableSettings { out: run_of_lesson.out.clone(), ..first.clone() });
     assert!(
         said.contains("The older table in") && base.path().join("run.1/last.safetensors").exists(),

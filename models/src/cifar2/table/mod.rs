@@ -10,7 +10,7 @@ mod saved;
 mod settings;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -20,7 +20,8 @@ use serde::Serialize;
 use voxgrad_engine::Device;
 
 use super::run::Lesson;
-use crate::trainer::{Console, Outcome, Part, RunDir, move_aside};
+use super::settings::Settings;
+use crate::trainer::{Console, Differences, Outcome, Part, RunDir, differences, move_aside};
 use crate::{Error, Result};
 use report::Report;
 use row::Row;
@@ -53,7 +54,7 @@ pub fn run_table(
 
     let found = saved::all(dir.path())?;
     check_saved(&found, &jobs, &lesson)?;
-    let mut runs = usable(found, &jobs, console)?;
+    let mut runs = usable(found, &jobs, &lesson, console)?;
     let report = Report { dir: &dir, data: &lesson.data };
     report.keep_edited(&runs, console)?;
     for job in &mut jobs {
@@ -110,6 +111,12 @@ pub fn run_table(
     }
 }
 
+/// Where the usual table has its run of the baseline.
+pub(super) fn runs_of_baseline() -> Vec<PathBuf> {
+    let table = TableSettings { models: vec![Settings::default().model], ..TableSettings::default() };
+    table.check().unwrap_or_default().into_iter().map(|job| job.settings.out).collect()
+}
+
 /// What `config.json` of a table records: what all its runs have in common.
 #[derive(Serialize)]
 struct TableConfig {
@@ -156,9 +163,20 @@ fn check_saved(found: &[Found], jobs: &[Job], lesson: &Lesson) -> Result<()> {
 
 /// The runs that can be shown or gone on with, by directory. Says which are broken, and moves those of
 /// them aside that are trained again.
-fn usable(found: Vec<Found>, jobs: &[Job], console: &mut Console) -> Result<BTreeMap<PathBuf, Saved>> {
+fn usable(
+    found: Vec<Found>,
+    jobs: &[Job],
+    lesson: &Lesson,
+    console: &mut Console,
+) -> Result<BTreeMap<PathBuf, Saved>> {
     let mut runs = BTreeMap::new();
     for Found { path, run } in found {
+        let is_asked_for = jobs.iter().any(|job| job.settings.out == path);
+        // Those that are asked for have been compared with their settings already.
+        let run = match run {
+            Ok(Some(run)) if !is_asked_for => check_unasked(&path, &run, lesson).map(|()| Some(run)),
+            run => run,
+        };
         match run {
             Ok(Some(run)) => {
                 runs.insert(path, run);
@@ -166,16 +184,38 @@ fn usable(found: Vec<Found>, jobs: &[Job], console: &mut Console) -> Result<BTre
             Ok(None) => {}
             Err(error) => {
                 console.say(&format!("The run in {} is broken: {error}", path.display()));
-                console.say(&match jobs.iter().any(|job| job.settings.out == path) {
-                    true => format!("It is now in {}, and is trained again", move_aside(&path)?.display()),
-                    false => {
-                        "The table leaves it out; with its model among --models it is trained again".into()
-                    }
+                console.say(&if is_asked_for {
+                    format!("It is now in {}, and is trained again", move_aside(&path)?.display())
+                } else if let Some(options) = settings::options_for(&path) {
+                    format!("The table leaves it out; with {options} it is trained again")
+                } else {
+                    "The table leaves it out".to_string()
                 });
             }
         }
     }
     Ok(runs)
+}
+
+/// Compares a run that these settings do not ask for with what its row says of it.
+///
+/// # Errors
+/// When somebody has changed its `config.json`.
+fn check_unasked(path: &Path, run: &Saved, lesson: &Lesson) -> Result<()> {
+    let file = path.join("config.json");
+    let (settings, plan) = settings::of_run(run)?;
+    let config = lesson.config(&settings, &plan, plan.build()?.num_parameters());
+    match differences(&file, &config)? {
+        None if run.history.len() <= run.config.epochs => Ok(()),
+        None => {
+            let (epochs, done) = (run.config.epochs, run.history.len());
+            Err(Error::file(&file, format!("it says {epochs} epochs, and {done} are done")))
+        }
+        Some(Differences::Lesson { was, .. }) => Err(Error::file(&file, format!("it is of a run of {was}"))),
+        Some(Differences::Settings(differ)) => {
+            Err(Error::file(&file, format!("it is not as this run was made: {differ}")))
+        }
+    }
 }
 
 /// The seconds that an epoch of each row takes: by the runs there are, or else by a few batches. Says

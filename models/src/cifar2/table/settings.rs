@@ -1,10 +1,10 @@
 //! What a table can be told, and the runs that it comes to.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::row::Row;
-use super::saved;
+use super::saved::{self, Saved};
 use crate::cifar2::settings::{Plan, Settings, at_least_one};
 use crate::cifar2::variants::{MODELS, Quirks, Variant};
 use crate::{Error, Result};
@@ -119,6 +119,38 @@ impl TableSettings {
     }
 }
 
+/// How the run of a row and seed is trained, whatever else its `config.json` says.
+pub(super) fn of_run(run: &Saved) -> Result<(Settings, Plan)> {
+    let settings = Settings {
+        model: run.config.model.clone(),
+        n_blocks: run.config.n_blocks,
+        as_printed: run.row.as_printed,
+        seed: run.config.seed,
+        ..Settings::default()
+    };
+    let plan = settings.check()?;
+    Ok((settings, plan))
+}
+
+/// The options that ask for the run in `path`, `<table>/table_runs/<row>/seed-<n>`: `--models res-deep
+/// --n-blocks 10 --seeds 2 --as-printed`. `None` when none do.
+pub(super) fn options_for(path: &Path) -> Option<String> {
+    let mut parts = path.components().rev().map(|part| part.as_os_str().to_string_lossy());
+    let (seed, row) = (parts.next()?, parts.next()?);
+    let seeds = seed.strip_prefix("seed-")?.parse::<u64>().ok()?.checked_add(1)?;
+    MODELS.iter().find_map(|variant| {
+        let rest = row.strip_prefix(variant.name)?;
+        let n_blocks: Option<usize> = rest.split('-').find_map(|word| word.parse().ok());
+        let (as_printed, models) = (rest.ends_with("as-printed"), vec![variant.name.to_string()]);
+        let table = TableSettings { models, n_blocks, as_printed, seeds, ..TableSettings::default() };
+        let end = Path::new(&*row).join(&*seed);
+        table.check().ok()?.iter().find(|job| job.settings.out.ends_with(&end))?;
+        let n_blocks = n_blocks.map_or(String::new(), |n| format!(" --n-blocks {n}"));
+        let as_printed = if as_printed { " --as-printed" } else { "" };
+        Some(format!("--models {}{n_blocks} --seeds {seeds}{as_printed}", variant.name))
+    })
+}
+
 /// Whether the book prints a run of it that was trained in another way than one should. The baseline's
 /// was not, and to be measured in training mode makes no difference to it.
 fn was_odd(variant: &Variant) -> bool {
@@ -161,6 +193,20 @@ mod tests {
         let last = jobs.last().unwrap();
         assert!(last.settings.out.ends_with("table_runs/res-deep-10-blocks-as-printed/seed-1"));
         assert!(last.plan.quirks.shared_blocks);
+    }
+
+    #[test]
+    fn a_run_is_asked_for_by_some_options() {
+        let options = |run: &str| options_for(&Path::new("table/table_runs").join(run));
+        assert_eq!(options("l2/seed-0").unwrap(), "--models l2 --seeds 1");
+        assert_eq!(options("res-as-printed/seed-2").unwrap(), "--models res --seeds 3 --as-printed");
+        assert_eq!(
+            options("res-deep-1-block-as-printed/seed-0").unwrap(),
+            "--models res-deep --n-blocks 1 --seeds 1 --as-printed"
+        );
+        for none in ["big/seed-0", "l2/seed-100", "baseline-as-printed/seed-0", "l2-9-blocks/seed-0"] {
+            assert_eq!(options(none), None, "{none}");
+        }
     }
 
     #[test]
