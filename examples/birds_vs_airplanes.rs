@@ -55,6 +55,9 @@ struct Arguments {
     /// Go on with the run in --out where it stopped
     #[arg(long)]
     resume: bool,
+    /// Print the network's layers, shapes, parameters and multiply-adds, and end
+    #[arg(long)]
+    summary: bool,
 }
 
 /// The names of all networks.
@@ -82,5 +85,9 @@ fn main() -> ExitCode {
         out: arguments.out,
         resume: arguments.resume,
     };
-    exit_code(cifar2::run(&settings, &mut Console::stdout(), stop_on_ctrl_c))
+    let mut console = Console::stdout();
+    exit_code(match arguments.summary {
+        true => cifar2::summary(&settings, &mut console),
+        false => cifar2::run(&settings, &mut console, stop_on_ctrl_c),
+    })
 }

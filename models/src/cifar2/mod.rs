@@ -14,7 +14,7 @@ mod table;
 mod variants;
 
 pub use predictions::draw_predictions;
-pub use run::run;
+pub use run::{run, summary};
 pub use see::{SeeSettings, apply_kernel, see};
 pub use settings::Settings;
 pub use table::{TableSettings, run_table};

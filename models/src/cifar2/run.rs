@@ -30,6 +30,16 @@ pub fn run(
     console: &mut Console,
     stop: impl FnOnce() -> Result<Arc<AtomicBool>>,
 ) -> Result<Outcome> {
+    run_for(settings, "The same command with --resume goes on from here", console, stop)
+}
+
+/// [`run`] for another program; `hint` says how one that is stopped goes on.
+pub(super) fn run_for(
+    settings: &Settings,
+    hint: &str,
+    console: &mut Console,
+    stop: impl FnOnce() -> Result<Arc<AtomicBool>>,
+) -> Result<Outcome> {
     let plan = settings.check()?;
     let device = Device::by_name(&settings.device)?;
     let mut run = RunDir::open(&settings.out, settings.resume)?;
@@ -39,7 +49,7 @@ pub fn run(
     if let Outcome::Stopped { epochs, batches } = outcome {
         let (epoch, out) = (epochs + 1, run.path().display());
         console.say(&format!("Stopped in epoch {epoch} after batch {batches}; all is saved in {out}"));
-        console.say("The same command with --resume goes on from here");
+        console.say(hint);
         return Ok(outcome);
     }
     if let Some(last) = last {
@@ -50,6 +60,16 @@ pub fn run(
         console.say(&format!("These are accuracies on {}", lesson.data.describe()));
     }
     Ok(outcome)
+}
+
+/// Prints the layers of the network that `settings` choose, for an image of CIFAR's size.
+///
+/// # Errors
+/// For settings out of range.
+pub fn summary(settings: &Settings, console: &mut Console) -> Result<Outcome> {
+    let summary = settings.check()?.build()?.summary(&[1, 3, 32, 32])?;
+    console.say(summary.to_string().trim_end());
+    Ok(Outcome::Finished)
 }
 
 const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
