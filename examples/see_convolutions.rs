@@ -13,8 +13,8 @@ use voxgrad::models::trainer::{Console, exit_code, stop_on_ctrl_c};
 #[derive(Parser)]
 #[command(allow_negative_numbers = true)]
 struct Arguments {
-    /// The baseline's weights, a .safetensors or a .pt [default: those of the last run of
-    /// birds_vs_airplanes; without one, some are trained]
+    /// The baseline's weights, a .safetensors or a .pt [default: those that birds_vs_airplanes or
+    /// cifar2_table has trained last; where there are none, some are trained]
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// How long to train where there are no weights

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use voxgrad_engine::checkpoint;
@@ -46,7 +46,7 @@ impl Write for Said {
 fn settings(base: &Path) -> SeeSettings {
     SeeSettings {
         weights: None,
-        last_run: base.join("run"),
+        runs: vec![base.join("run"), base.join("table")],
         epochs: 1,
         device: "cpu".into(),
         data: Some(base.into()),
@@ -56,10 +56,34 @@ fn settings(base: &Path) -> SeeSettings {
 
 /// What it ended with and what it said.
 fn run(settings: &SeeSettings, stop: bool) -> (Result<Outcome>, String) {
-    let said = Said::default();
-    let outcome = see(settings, &mut Console::to(said.clone()), || Ok(Arc::new(AtomicBool::new(stop))));
+    run_until(settings, if stop { "" } else { "\0" })
+}
+
+/// Stops a training as soon as these words are said.
+fn run_until(settings: &SeeSettings, words: &'static str) -> (Result<Outcome>, String) {
+    let (said, stop) = (Said::default(), Arc::new(AtomicBool::new(words.is_empty())));
+    let watch = Watch { said: said.clone(), words, stop: stop.clone() };
+    let outcome = see(settings, &mut Console::to(watch), || Ok(stop));
     let said = said.0.lock().unwrap().clone();
     (outcome, String::from_utf8(said).unwrap())
+}
+
+struct Watch {
+    said: Said,
+    words: &'static str,
+    stop: Arc<AtomicBool>,
+}
+
+impl Write for Watch {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if String::from_utf8_lossy(bytes).contains(self.words) {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        self.said.write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn size(path: &Path) -> (u32, u32) {
@@ -73,7 +97,8 @@ fn it_trains_where_there_are_no_weights_and_draws_what_it_sees() {
     let settings = settings(base.path());
 
     // Stopped in the training: nothing is drawn.
-    let (outcome, _) = run(&settings, true);
+    let (outcome, said) = run(&settings, true);
+    assert!(said.contains("training it, --epochs 1"), "{said}");
     assert!(matches!(outcome.unwrap(), Outcome::Stopped { .. }));
     assert!(!settings.out.join("kernels.png").exists());
 
@@ -81,7 +106,7 @@ fn it_trains_where_there_are_no_weights_and_draws_what_it_sees() {
     assert_eq!(outcome.unwrap(), Outcome::Finished);
     for part in [
         "  12  12  17\n",
-        "training the baseline, --epochs 1",
+        "Going on with the training in",
         "see/training/best.safetensors",
         "[1, 1, 30, 30]",
         "total                                   18,090        753,728",
@@ -105,21 +130,52 @@ fn it_trains_where_there_are_no_weights_and_draws_what_it_sees() {
     // Again: the weights are there.
     let (outcome, said) = run(&settings, false);
     outcome.unwrap();
-    assert!(
-        !said.contains("training the baseline") && said.contains("see/training/best.safetensors"),
-        "{said}"
-    );
+    assert!(!said.contains("Epoch") && said.contains("see/training/best.safetensors"), "{said}");
 
-    // Those of a run come first, and those that are asked for before them.
-    std::fs::create_dir(base.path().join("run")).unwrap();
-    let of_run = base.path().join("run/best.safetensors");
-    checkpoint::save(&of_run, &Net::new().unwrap().state_dict().unwrap(), &Default::default()).unwrap();
-    let (_, said) = run(&settings, false);
-    assert!(said.contains(&format!("Weights: {}\n", of_run.display())), "{said}");
+    // Those of a run of the baseline come first, and those that are asked for before them.
+    let config = std::fs::read_to_string(settings.out.join("training/config.json")).unwrap();
+    for (place, model) in [("table", "baseline"), ("run", "width"), ("run", "baseline")] {
+        let place = base.path().join(place);
+        std::fs::create_dir_all(&place).unwrap();
+        let config = config.replace("\"model\": \"baseline\"", &format!("\"model\": \"{model}\""));
+        std::fs::write(place.join("config.json"), config).unwrap();
+        let net: Box<dyn Module> = match model {
+            "baseline" => Box::new(Net::new().unwrap()),
+            _ => Box::new(NetWidth::new().unwrap()),
+        };
+        let weights = place.join("best.safetensors");
+        checkpoint::save(&weights, &net.state_dict().unwrap(), &Default::default()).unwrap();
+        let wanted = if model == "baseline" { weights } else { base.path().join("table/best.safetensors") };
+        let (outcome, said) = run(&settings, false);
+        outcome.unwrap();
+        assert!(said.contains(&format!("Weights: {}\n", wanted.display())), "{said}");
+    }
     let pytorch = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/pytorch/files/net.pt");
     let (outcome, said) = run(&SeeSettings { weights: Some(pytorch), ..settings }, false);
     outcome.unwrap();
     assert!(said.contains("net.pt\n"), "{said}");
+}
+
+/// A training that is stopped after its first epoch has weights, but is not done: it goes on by itself.
+#[test]
+fn a_stopped_training_goes_on() {
+    let base = tempfile::tempdir().unwrap();
+    write_cifar2(base.path());
+    let stopped = SeeSettings { epochs: 3, ..settings(base.path()) };
+    let (outcome, said) = run_until(&stopped, "Epoch 1,");
+    assert!(matches!(outcome.unwrap(), Outcome::Stopped { epochs: 1, .. }), "{said}");
+    assert!(said.contains("The same command goes on from here") && !said.contains("--resume"), "{said}");
+    assert!(stopped.out.join("training/best.safetensors").exists());
+
+    // To the epochs that it was begun with.
+    let again = SeeSettings { epochs: 1, ..stopped };
+    let (outcome, said) = run(&again, false);
+    assert_eq!(outcome.unwrap(), Outcome::Finished);
+    assert!(said.contains("see/training, of 3 epochs") && said.contains("Going on in epoch 2"), "{said}");
+    let lines = std::fs::read_to_string(again.out.join("training/metrics.jsonl")).unwrap().lines().count();
+    assert_eq!(lines, 3);
+    let (_, said) = run(&again, false);
+    assert!(!said.contains("Epoch") && said.contains("see/training/best.safetensors"), "{said}");
 }
 
 #[test]
@@ -134,7 +190,7 @@ fn weights_of_another_network_are_refused_before_anything_is_drawn() {
         message.contains("conv1.weight: [32, 3, 3, 3] given, the network has [16, 3, 3, 3]"),
         "{message}"
     );
-    assert!(message.contains("The baseline's are needed here"), "{message}");
+    assert!(message.contains("The baseline's are needed here: --weights"), "{message}");
     let none = SeeSettings { weights: Some("no/such.pt".into()), ..settings(base.path()) };
     assert!(run(&none, false).0.unwrap_err().to_string().starts_with("no/such.pt: "));
     assert_eq!(std::fs::read_dir(base.path().join("see")).unwrap().count(), 0);

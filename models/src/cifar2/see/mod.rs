@@ -13,9 +13,11 @@ use voxgrad_engine::nn::Module;
 use voxgrad_engine::{Device, Shape, Tensor, checkpoint, no_grad};
 
 use super::nets::Net;
-use super::{Settings, run};
+use super::run::run_for;
+use super::settings::Config;
+use super::{Settings, table};
 use crate::data::cifar2::{self, Cifar2};
-use crate::trainer::{Console, Outcome};
+use crate::trainer::{self, Console, Outcome};
 use crate::{Error, Result};
 
 pub use kernels::apply_kernel;
@@ -24,10 +26,11 @@ use pictures::Example;
 /// What the program is told on the command line.
 #[derive(Debug, Clone)]
 pub struct SeeSettings {
-    /// The baseline's weights, a `.safetensors` or a `.pt`; or nothing for those of the last run.
+    /// The baseline's weights, a `.safetensors` or a `.pt`; or nothing for those of the first of `runs`
+    /// that trained the baseline.
     pub weights: Option<PathBuf>,
-    /// Where the last run lies.
-    pub last_run: PathBuf,
+    /// Where runs may lie.
+    pub runs: Vec<PathBuf>,
     /// How long to train where there are no weights.
     pub epochs: usize,
     /// `auto`, `cpu`, `cuda`, `cuda:N`, `wgpu` or `wgpu:NAME`.
@@ -42,7 +45,7 @@ impl Default for SeeSettings {
     fn default() -> SeeSettings {
         SeeSettings {
             weights: None,
-            last_run: Settings::default().out,
+            runs: [vec![Settings::default().out], table::runs_of_baseline()].concat(),
             epochs: 5,
             device: "auto".into(),
             data: None,
@@ -75,7 +78,7 @@ pub fn see(
     let weights = match weights(settings) {
         Some(weights) => weights,
         None => match train(settings, console, stop)? {
-            Outcome::Finished => trained(out),
+            Outcome::Finished => best(&training(out)),
             stopped => return Ok(stopped),
         },
     };
@@ -104,43 +107,67 @@ pub fn see(
     Ok(Outcome::Finished)
 }
 
-/// The weights that were asked for, or else those that lie where a run leaves them.
+/// The weights that were asked for, or else those of a run of the baseline.
 fn weights(settings: &SeeSettings) -> Option<PathBuf> {
-    let places = [settings.last_run.join("best.safetensors"), trained(&settings.out)];
-    settings.weights.clone().or_else(|| places.into_iter().find(|path| path.is_file()))
+    let runs = settings.runs.iter().filter(|run| epochs_of_baseline(run).is_some());
+    let of_run = || runs.map(|run| best(run)).find(|path| path.is_file());
+    settings.weights.clone().or_else(of_run)
 }
 
-/// The weights of the training that [`train`] does.
-fn trained(out: &Path) -> PathBuf {
-    out.join("training").join("best.safetensors")
+/// Where the weights of a run are.
+fn best(run: &Path) -> PathBuf {
+    run.join("best.safetensors")
 }
 
+/// How many epochs a run of the baseline was to have; `None` for any other directory.
+fn epochs_of_baseline(run: &Path) -> Option<usize> {
+    let text = std::fs::read_to_string(run.join("config.json")).ok()?;
+    let config: Config = serde_json::from_str(&text).ok()?;
+    (config.model == Settings::default().model).then_some(config.epochs)
+}
+
+/// Where [`train`] trains.
+fn training(out: &Path) -> PathBuf {
+    out.join("training")
+}
+
+/// Trains the baseline, or goes on where such a training was stopped. One that is done stays as it is.
 fn train(
     settings: &SeeSettings,
     console: &mut Console,
     stop: impl FnOnce() -> Result<Arc<AtomicBool>>,
 ) -> Result<Outcome> {
-    let epochs = settings.epochs;
-    console.say(&format!(
-        "No weights in {}: training the baseline, --epochs {epochs}. They see more after \
-         `cargo run --release --example birds_vs_airplanes`, or with --weights",
-        settings.last_run.display()
-    ));
-    let training = Settings {
-        epochs,
-        device: settings.device.clone(),
-        data: settings.data.clone(),
-        out: settings.out.join("training"),
-        ..Settings::default()
+    let out = training(&settings.out);
+    let saved = epochs_of_baseline(&out).zip(trainer::saved(&out).ok().flatten());
+    let (epochs, resume) = match saved {
+        Some((epochs, done)) if done.len() >= epochs => return Ok(Outcome::Finished),
+        Some((epochs, _)) => (epochs, true),
+        None => (settings.epochs, false),
     };
-    run(&training, console, stop)
+    console.say(&match resume {
+        true => format!("Going on with the training in {}, of {epochs} epochs", out.display()),
+        false => format!(
+            "No weights of the baseline in {}: training it, --epochs {epochs}. They see more after \
+             `cargo run --release --example birds_vs_airplanes`, or with --weights",
+            settings.runs.iter().map(|run| run.display().to_string()).collect::<Vec<_>>().join(" or ")
+        ),
+    });
+    let (device, data) = (settings.device.clone(), settings.data.clone());
+    let training = Settings { epochs, device, data, out, resume, ..Settings::default() };
+    run_for(&training, "The same command goes on from here", console, stop).map_err(|error| match error {
+        Error::Run(message) if resume => {
+            let out = training.out.display();
+            Error::Run(format!("{message}. Without {out} it is trained from the beginning"))
+        }
+        error => error,
+    })
 }
 
 fn load(model: &Net, weights: &Path) -> Result<()> {
     let (state, _) = checkpoint::load(weights)?;
     model
         .load_state_dict(&state)
-        .map_err(|e| Error::file(weights, format!("{e}\nThe baseline's are needed here")))
+        .map_err(|e| Error::file(weights, format!("{e}\nThe baseline's are needed here: --weights FILE")))
 }
 
 /// Of each class the validation image that the network is surest of, and its way through the network.
