@@ -14,6 +14,7 @@ use voxgrad::models::trainer::{Console, exit_code, stop_on_ctrl_c};
 /// Every run stays in --out, and the table shows all that are finished there. So it can be made in
 /// pieces: `--models res-deep --n-blocks 10 --epochs 20 --resume` adds a row to the table in --out.
 #[derive(Parser)]
+#[command(allow_negative_numbers = true)]
 struct Arguments {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     #[arg(help = format!("The networks, separated by commas [default: all: {}]", models()))]

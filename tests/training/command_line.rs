@@ -19,7 +19,7 @@ fn program(example: &str) -> PathBuf {
         let name = if profile.ends_with("release") { "release" } else { "test" };
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--profile", name]);
-        cargo.args(["--example", "birds_vs_airplanes", "--example", "cifar2_table"]);
+        cargo.arg("--examples");
         // What cargo tells a test about its package would make some build scripts run again.
         for (key, _) in std::env::vars_os().filter(|(key, _)| about_package(&key.to_string_lossy())) {
             cargo.env_remove(key);
@@ -34,6 +34,12 @@ fn about_package(key: &str) -> bool {
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"].iter().any(|start| key.starts_with(start))
 }
 
+/// A program's exit code and all that it says.
+fn ended(command: &mut Command) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+}
+
 fn command(arguments: &[&str], base: &Path) -> Command {
     let mut command = Command::new(program("birds_vs_airplanes"));
     command.args(["--device", "cpu", "--data"]).arg(base.join("data")).arg("--out").arg(base.join("out"));
@@ -42,8 +48,7 @@ fn command(arguments: &[&str], base: &Path) -> Command {
 }
 
 fn run(arguments: &[&str], base: &Path) -> (Option<i32>, String) {
-    let Output { status, stdout, stderr } = command(arguments, base).output().unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+    ended(&mut command(arguments, base))
 }
 
 #[test]
@@ -94,9 +99,7 @@ fn the_table_has_a_command_line_too() {
     let table = |arguments: &[&str]| {
         let mut command = Command::new(program("cifar2_table"));
         command.args(["--device", "cpu", "--data"]).arg(base.path().join("data"));
-        let Output { status, stdout, stderr } =
-            command.arg("--out").arg(base.path().join("out")).args(arguments).output().unwrap();
-        (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+        ended(command.arg("--out").arg(base.path().join("out")).args(arguments))
     };
     let (code, said) = table(&["--help"]);
     let names = MODELS.each_ref().map(|variant| variant.name).join(",");
@@ -111,6 +114,81 @@ fn the_table_has_a_command_line_too() {
     let (code, said) = table(&["--models", "l2,l1", "--epochs", "1", "--seeds", "2"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(base.path().join("out/table.md").exists());
+}
+
+#[test]
+fn a_summary_is_printed_and_nothing_trained() {
+    let base = tempfile::tempdir().unwrap();
+    let (code, said) = run(&["--summary", "--model", "res-deep", "--n-blocks", "2"], base.path());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("layer ") && said.contains("resblocks.1.batch_norm"), "{said}");
+    assert!(said.lines().last().unwrap().starts_with("total ") && said.contains(" 85,090 "), "{said}");
+    let (code, said) = run(&["--summary", "--model", "big"], base.path());
+    assert!(code == Some(2) && said.starts_with("error: --model big"), "{said}");
+    assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+}
+
+/// A file that PyTorch has written.
+fn pytorch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("engine/tests/pytorch/files").join(name)
+}
+
+#[test]
+fn inspect_lists_a_checkpoint_or_says_why_not() {
+    let inspect = |file: &Path| ended(Command::new(program("inspect")).arg(file));
+    let (code, said) = inspect(&pytorch("net.pt"));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("Format: PyTorch\nTensors: 8\nElements: 18,090\n"), "{said}");
+    let (code, said) = inspect(&pytorch("model.pt"));
+    assert!(code == Some(1) && said.starts_with("error: ") && said.contains("whole pickled model"), "{said}");
+    let (code, said) = inspect(Path::new("no/such.pt"));
+    assert!(code == Some(1) && said.starts_with("error: no/such.pt: "), "{said}");
+    let (code, said) = ended(&mut Command::new(program("inspect")));
+    assert!(code == Some(2) && said.contains("<FILE>"), "{said}");
+}
+
+#[test]
+fn see_convolutions_has_a_command_line_too() {
+    let base = tempfile::tempdir().unwrap();
+    write_cifar2(&base.path().join("data"), 4, 0);
+    let see = |arguments: &[&str]| {
+        let mut command = Command::new(program("see_convolutions"));
+        command.args(["--device", "cpu", "--data"]).arg(base.path().join("data"));
+        ended(command.arg("--out").arg(base.path().join("out")).args(arguments))
+    };
+    let (code, said) = see(&["--help"]);
+    assert!(code == Some(0) && said.contains("--weights <FILE>") && said.contains("--epochs"), "{said}");
+    let (code, said) = see(&["--weights", "no/such.pt"]);
+    assert!(code == Some(1) && said.contains("error: no/such.pt: "), "{said}");
+    let (code, said) = see(&["--weights", pytorch("layers.pt").to_str().unwrap()]);
+    assert!(code == Some(1) && said.contains("The baseline's are needed here: --weights"), "{said}");
+    let (code, said) = see(&["--epochs", "-1"]);
+    assert!(code == Some(2) && said.contains("--epochs"), "{said}");
+    let (code, said) = see(&["--weights", pytorch("net.pt").to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("net.pt\n") && base.path().join("out/bird.png").exists(), "{said}");
+}
+
+/// `inspect FILE | head -0`: nobody reads, and that is no failure.
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let base = tempfile::tempdir().unwrap();
+    write_cifar2(&base.path().join("data"), 4, 0);
+    let mut see = Command::new(program("see_convolutions"));
+    see.args(["--device", "cpu", "--weights"]).arg(pytorch("net.pt"));
+    see.arg("--data").arg(base.path().join("data")).arg("--out").arg(base.path().join("out"));
+    let mut inspect = Command::new(program("inspect"));
+    inspect.arg(pytorch("net.pt"));
+    let mut devices = Command::new(program("devices"));
+    devices.env("NODEVICE_SELECT", "1");
+    let summary = command(&["--summary"], base.path());
+    for mut command in [see, inspect, devices, summary] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let Output { status, stderr, .. } = command.stdout(writer).output().unwrap();
+        let said = String::from_utf8(stderr).unwrap();
+        assert!(status.success() && said.is_empty(), "{command:?}: {status}, {said}");
+    }
 }
 
 #[test]
