@@ -9,7 +9,7 @@ use voxgrad::nn::Module;
 use voxgrad::ops::CrossEntropyOptions;
 use voxgrad::optim::{Adam, Optimizer, SGD};
 use voxgrad::random::Rng;
-use voxgrad::{Device, Result, Tensor, manual_seed};
+use voxgrad::{Device, Result, Tensor, checkpoint, manual_seed};
 
 use std::sync::Mutex;
 
@@ -124,6 +124,38 @@ fn a_training_has_the_losses_of_the_cpu_and_the_same_bits_every_time() {
             say(format!("{} on {device}: losses within {worst:.1e} of the CPU's", lesson.name));
             assert!(worst <= 1e-4, "{} on {device}: {losses:?}, on the CPU {expected:?}", lesson.name);
             assert!(run(device).1 == bits, "{} on {device}: a second run gives other bits", lesson.name);
+        }
+    }
+}
+
+/// A checkpoint says nothing of the device it comes from: on each it is the same network.
+#[test]
+fn a_checkpoint_of_one_device_loads_on_every_other() {
+    let _alone = ALONE.lock();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.safetensors");
+    let devices = devices::present();
+    for from in &devices {
+        // Trained a little, so that the running means are no longer the first ones.
+        let mut training = Training::new(&LESSONS[1], from).unwrap();
+        for _ in 0..2 {
+            training.step().unwrap();
+        }
+        let logits = |model: &dyn Module, x: &Tensor| {
+            model.eval();
+            model.forward(x).unwrap().to_vec::<f32>().unwrap()
+        };
+        let expected = logits(&*training.model, &training.inputs);
+        checkpoint::save(&path, &training.model.state_dict().unwrap(), &Default::default()).unwrap();
+        for to in &devices {
+            let model = (LESSONS[1].model)().unwrap();
+            model.to(to).unwrap();
+            model.load_state_dict(&checkpoint::load(&path).unwrap().0).unwrap();
+            let found = logits(&*model, &training.inputs.to(to).unwrap());
+            let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            say(format!("saved from {from}, loaded on {to}: logits within {worst:.1e}"));
+            assert_eq!(found.len(), expected.len());
+            assert!(worst <= if from == to { 0.0 } else { 1e-4 }, "from {from} to {to}: {worst}");
         }
     }
 }
