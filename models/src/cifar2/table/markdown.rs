@@ -86,8 +86,8 @@ fn about(table: &Table) -> String {
         text += " The rows as printed are trained and measured like that, res-deep with one block repeated.";
     }
     if row(|line| line.name == "dropout") {
-        text += " Dropout trained and measured the right way is better than its printed figure, which was \
-                 measured with dropout on: the row as printed is the one to compare.";
+        text += " The book measured dropout with dropout on, which lowers its printed accuracies: the row as \
+                 printed is the one to compare with them.";
     }
     text += "\n\nThe figures are those of the last epoch. With this learning rate, which never falls, they \
              swing by some points from epoch to epoch: \"last 10 epochs\" has the lowest and the highest \
