@@ -1,13 +1,15 @@
 //! How a GPU kernel is named and launched.
 //!
 //! ```text
-//! static SOURCE: Source = Source { name: "conv", wgsl: include_str!("conv.wgsl") };
+//! static SOURCE: Source = source!("conv": "geometry", "conv"); // geometry.wgsl, conv.wgsl; geometry.cu, conv.cu
 //! static FORWARD: Kernel = Kernel::new(&SOURCE, "conv_forward");
 //! device.launch(&FORWARD, Grid::threads(y.len()), &p, &[x, w, bias], &mut [&mut y])?;
 //! ```
+//! The same kernels stand in `.wgsl` and `.cu` files of the same names, with the same entry points.
 //! In the shader, binding 0 of group 0 is the parameter struct, the same `#[repr(C)]` struct as in
 //! Rust, and every buffer of the file has a binding of its own. An entry point uses some of them;
-//! `launch` is given those in the order of their bindings, inputs before outputs.
+//! `launch` is given those in the order of their bindings, inputs before outputs. A CUDA kernel takes
+//! the struct and then the same buffers as its arguments.
 
 /// The text of an op's kernels.
 #[derive(Debug)]
@@ -16,7 +18,21 @@ pub struct Source {
     pub name: &'static str,
     /// The compute shaders.
     pub wgsl: &'static str,
+    /// The CUDA C++ kernels.
+    pub cuda: &'static str,
 }
+
+/// The source of a name, from files beside the caller one behind the other: `file.wgsl` and `file.cu`.
+macro_rules! source {
+    ($name:literal: $($file:literal),+) => {
+        $crate::device::Source {
+            name: $name,
+            wgsl: concat!($(include_str!(concat!($file, ".wgsl"))),+),
+            cuda: concat!($(include_str!(concat!($file, ".cu"))),+),
+        }
+    };
+}
+pub(crate) use source;
 
 /// One entry point of a source.
 #[derive(Debug)]

@@ -178,13 +178,15 @@ mod tests {
 
     #[test]
     fn a_broken_shader_is_shown_with_its_line() {
-        static UNKNOWN: Source = Source { name: "broken", wgsl: "fn f() -> f32 {\n    return x;\n}\n" };
+        static UNKNOWN: Source =
+            Source { name: "broken", wgsl: "fn f() -> f32 {\n    return x;\n}\n", cuda: "" };
         let message = parse(&Kernel::new(&UNKNOWN, "f")).unwrap_err().to_string();
         for word in ["kernel f", "broken.wgsl:2:12", "return x;"] {
             assert!(message.contains(word), "{message}");
         }
         // Grammatical, but a value of the wrong type.
-        static WRONG: Source = Source { name: "wrong", wgsl: "fn f(x: f32) -> u32 {\n    return x;\n}\n" };
+        static WRONG: Source =
+            Source { name: "wrong", wgsl: "fn f(x: f32) -> u32 {\n    return x;\n}\n", cuda: "" };
         let message = parse(&Kernel::new(&WRONG, "f")).unwrap_err().to_string();
         assert!(message.contains("wrong.wgsl:"), "{message}");
     }
@@ -193,6 +195,7 @@ mod tests {
     fn the_layout_is_read_from_the_shader() {
         static SOURCE: Source = Source {
             name: "two",
+            cuda: "",
             wgsl: "struct P { n: u32, a: f32 }
                 @group(0) @binding(0) var<storage, read> p: P;
                 @group(0) @binding(4) var<storage, read_write> y: array<f32>;

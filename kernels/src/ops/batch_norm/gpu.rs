@@ -1,18 +1,12 @@
 //! Batch normalisation on a GPU: the kernels of the `.wgsl` files.
 
 use super::{BatchNorm, Channels};
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::ops::reduce::group::Share;
 use crate::{Device, Result, Storage};
 
-pub(crate) static SOURCE: Source = Source {
-    name: "batch_norm",
-    wgsl: concat!(
-        include_str!("../reduce/group.wgsl"),
-        include_str!("batch_norm.wgsl"),
-        include_str!("batch_norm_tree.wgsl")
-    ),
-};
+pub(crate) static SOURCE: Source = source!("batch_norm": "../reduce/group", "batch_norm", "batch_norm_tree");
 static STATISTICS: [Kernel; 3] = [
     Kernel::new(&SOURCE, "batch_norm_statistics"),
     Kernel::new(&SOURCE, "batch_norm_statistics_tree"),

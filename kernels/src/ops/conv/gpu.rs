@@ -2,20 +2,17 @@
 
 use super::{Conv, volume};
 use crate::device::kernel::GROUP;
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::{Device, Result, Storage};
 
-pub(crate) static SOURCE: Source =
-    Source { name: "conv", wgsl: concat!(include_str!("geometry.wgsl"), include_str!("conv.wgsl")) };
+pub(crate) static SOURCE: Source = source!("conv": "geometry", "conv");
 static FORWARD: Kernel = Kernel::new(&SOURCE, "conv_forward");
 static BACKWARD_INPUT: Kernel = Kernel::new(&SOURCE, "conv_backward_input");
 static BACKWARD_WEIGHT: Kernel = Kernel::new(&SOURCE, "conv_backward_weight");
 static ADD_PARTS: Kernel = Kernel::new(&SOURCE, "conv_add_parts");
 
-pub(crate) static TILED: Source = Source {
-    name: "conv_tiled",
-    wgsl: concat!(include_str!("geometry.wgsl"), include_str!("conv_tiled.wgsl")),
-};
+pub(crate) static TILED: Source = source!("conv_tiled": "geometry", "conv_tiled");
 static FORWARD_TILED: Kernel = Kernel::new(&TILED, "conv_forward_tiled");
 static BACKWARD_INPUT_TILED: Kernel = Kernel::new(&TILED, "conv_backward_input_tiled");
 static BACKWARD_WEIGHT_TILED: Kernel = Kernel::new(&TILED, "conv_backward_weight_tiled");

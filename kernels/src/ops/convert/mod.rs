@@ -2,14 +2,12 @@
 
 mod cpu;
 
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_element;
 use crate::{DType, Device, Result, Storage};
 
-pub(crate) static SOURCE: Source = Source {
-    name: "convert",
-    wgsl: concat!(include_str!("../elementwise/math.wgsl"), include_str!("convert.wgsl")),
-};
+pub(crate) static SOURCE: Source = source!("convert": "../elementwise/math", "convert");
 static TO_FLOAT: Kernel = Kernel::new(&SOURCE, "u32_to_f32");
 static TO_WHOLE: Kernel = Kernel::new(&SOURCE, "f32_to_u32");
 

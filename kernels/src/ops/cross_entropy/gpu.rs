@@ -1,20 +1,14 @@
 //! Cross-entropy on a GPU: the kernels of the `.wgsl` files.
 
 use super::{CrossEntropy, Forward, Target};
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::ops::loss::Reduction;
 use crate::ops::reduce::group;
 use crate::{Device, Result, Storage};
 
-pub(crate) static SOURCE: Source = Source {
-    name: "cross_entropy",
-    wgsl: concat!(
-        include_str!("../elementwise/math.wgsl"),
-        include_str!("../reduce/group.wgsl"),
-        include_str!("cross_entropy.wgsl"),
-        include_str!("cross_entropy_rows.wgsl")
-    ),
-};
+pub(crate) static SOURCE: Source =
+    source!("cross_entropy": "../elementwise/math", "../reduce/group", "cross_entropy", "cross_entropy_rows");
 static LOSSES: Kernel = Kernel::new(&SOURCE, "cross_entropy");
 static ROWS: Kernel = Kernel::new(&SOURCE, "cross_entropy_rows");
 static TOTAL: Kernel = Kernel::new(&SOURCE, "cross_entropy_total");

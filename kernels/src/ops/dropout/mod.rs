@@ -13,6 +13,7 @@ mod cpu;
 #[cfg(test)]
 mod tests;
 
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
@@ -23,10 +24,7 @@ pub const RUNGS: &[&str] = &["plain", "four at a time"];
 /// The kernels on a GPU.
 pub const GPU_RUNGS: &[&str] = &["plain", "four at a time"];
 
-pub(crate) static SOURCE: Source = Source {
-    name: "dropout",
-    wgsl: concat!(include_str!("../../philox.wgsl"), include_str!("dropout.wgsl")),
-};
+pub(crate) static SOURCE: Source = source!("dropout": "../../philox", "dropout");
 static FORWARD: Kernel = Kernel::new(&SOURCE, "dropout");
 static FORWARD_BY_FOUR: Kernel = Kernel::new(&SOURCE, "dropout_by_four");
 

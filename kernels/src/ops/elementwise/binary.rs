@@ -1,6 +1,7 @@
 //! Arithmetic on two buffers with broadcasting, each operation beside its two derivatives.
 
 use super::cpu;
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
@@ -166,8 +167,7 @@ impl<T: Float> Use<T> for Backward<'_, T> {
     }
 }
 
-pub(crate) static SOURCE: Source =
-    Source { name: "binary", wgsl: concat!(include_str!("math.wgsl"), include_str!("binary.wgsl")) };
+pub(crate) static SOURCE: Source = source!("binary": "math", "binary");
 static FORWARD: Kernel = Kernel::new(&SOURCE, "binary_forward");
 static BACKWARD: Kernel = Kernel::new(&SOURCE, "binary_backward");
 

@@ -15,13 +15,14 @@ pub use binary::{Binary, Broadcast, Side, binary, binary_backward};
 pub(crate) use unary::SOURCE as UNARY_SOURCE;
 pub use unary::{Saved, UNARY_RUNGS, Unary, unary, unary_backward, unary_backward_rung, unary_rung};
 
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
 use crate::{DType, Device, Float, Result, Storage};
 
-pub(crate) static SOURCE: Source = Source { name: "elementwise", wgsl: include_str!("elementwise.wgsl") };
+pub(crate) static SOURCE: Source = source!("elementwise": "elementwise");
 static FILL: Kernel = Kernel::new(&SOURCE, "fill");
 static ADD_ASSIGN: Kernel = Kernel::new(&SOURCE, "add_assign");
 

@@ -2,6 +2,7 @@
 
 use super::cpu;
 use super::math::{Fast, Math, Std};
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
@@ -197,8 +198,7 @@ impl<T: Float, const WIDE: bool> Use<T> for Backward<'_, T, WIDE> {
     }
 }
 
-pub(crate) static SOURCE: Source =
-    Source { name: "unary", wgsl: concat!(include_str!("math.wgsl"), include_str!("unary.wgsl")) };
+pub(crate) static SOURCE: Source = source!("unary": "math", "unary");
 static FORWARD: Kernel = Kernel::new(&SOURCE, "unary_forward");
 static BACKWARD: Kernel = Kernel::new(&SOURCE, "unary_backward");
 

@@ -1,33 +1,21 @@
 //! Grid sampling on a GPU: which kernels are launched.
 
 use super::{AffineGrid, GridSample};
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::{DType, Device, Result, Storage};
 
-pub(crate) static SOURCE: Source = Source {
-    name: "grid_sample",
-    wgsl: concat!(
-        include_str!("../elementwise/math.wgsl"),
-        include_str!("point.wgsl"),
-        include_str!("grid_sample.wgsl")
-    ),
-};
+pub(crate) static SOURCE: Source = source!("grid_sample": "../elementwise/math", "point", "grid_sample");
 static FORWARD: Kernel = Kernel::new(&SOURCE, "grid_sample");
 static BACKWARD_INPUT: Kernel = Kernel::new(&SOURCE, "grid_sample_backward_input");
 static BACKWARD_GRID: Kernel = Kernel::new(&SOURCE, "grid_sample_backward_grid");
 
-pub(crate) static BRICKS: Source = Source {
-    name: "grid_sample_bricks",
-    wgsl: concat!(
-        include_str!("../elementwise/math.wgsl"),
-        include_str!("point.wgsl"),
-        include_str!("grid_sample_bricks.wgsl")
-    ),
-};
+pub(crate) static BRICKS: Source =
+    source!("grid_sample_bricks": "../elementwise/math", "point", "grid_sample_bricks");
 static BOXES: Kernel = Kernel::new(&BRICKS, "grid_sample_boxes");
 static BACKWARD_INPUT_BRICKS: Kernel = Kernel::new(&BRICKS, "grid_sample_backward_input_bricks");
 
-pub(crate) static AFFINE: Source = Source { name: "affine_grid", wgsl: include_str!("affine_grid.wgsl") };
+pub(crate) static AFFINE: Source = source!("affine_grid": "affine_grid");
 static AFFINE_FORWARD: Kernel = Kernel::new(&AFFINE, "affine_grid");
 static AFFINE_BACKWARD: Kernel = Kernel::new(&AFFINE, "affine_grid_backward");
 static AFFINE_BACKWARD_TOTAL: Kernel = Kernel::new(&AFFINE, "affine_grid_backward_total");

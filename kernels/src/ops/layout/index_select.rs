@@ -5,6 +5,7 @@
 //! ```
 
 use super::cpu;
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::{for_element, for_float};
 use crate::error::shape_error;
@@ -47,7 +48,7 @@ impl IndexSelect {
     }
 }
 
-pub(crate) static SOURCE: Source = Source { name: "index_select", wgsl: include_str!("index_select.wgsl") };
+pub(crate) static SOURCE: Source = source!("index_select": "index_select");
 static FORWARD: Kernel = Kernel::new(&SOURCE, "index_select");
 static BACKWARD: Kernel = Kernel::new(&SOURCE, "index_select_backward");
 

@@ -16,13 +16,14 @@ pub(crate) use index_select::SOURCE as INDEX_SELECT_SOURCE;
 pub use index_select::{IndexSelect, index_select, index_select_backward};
 pub(crate) use strides::{check_size, collapse, runs, stretched_strides};
 
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_element;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
 use crate::{Device, Result, Storage};
 
-pub(crate) static SOURCE: Source = Source { name: "layout", wgsl: include_str!("layout.wgsl") };
+pub(crate) static SOURCE: Source = source!("layout": "layout");
 static READ: Kernel = Kernel::new(&SOURCE, "read_strided");
 static WRITE: Kernel = Kernel::new(&SOURCE, "write_strided");
 

@@ -1,17 +1,11 @@
 //! Losses on a GPU: the kernels of `loss.wgsl`.
 
 use super::{Inputs, Kind, Reduction, Side};
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::{Device, Result, Storage};
 
-pub(crate) static SOURCE: Source = Source {
-    name: "loss",
-    wgsl: concat!(
-        include_str!("../elementwise/math.wgsl"),
-        include_str!("../reduce/group.wgsl"),
-        include_str!("loss.wgsl")
-    ),
-};
+pub(crate) static SOURCE: Source = source!("loss": "../elementwise/math", "../reduce/group", "loss");
 static LOSSES: Kernel = Kernel::new(&SOURCE, "losses");
 static SUM: Kernel = Kernel::new(&SOURCE, "loss_sum");
 static TOTAL: Kernel = Kernel::new(&SOURCE, "loss_total");

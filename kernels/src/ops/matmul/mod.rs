@@ -11,6 +11,7 @@ pub(crate) mod dots;
 pub(crate) mod tile;
 mod vector;
 
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
@@ -23,10 +24,9 @@ pub const RUNGS: &[&str] = &["plain", "tiled"];
 /// few and their sums long, threads that share a sum.
 pub const GPU_RUNGS: &[&str] = &["plain", "tiled", "shared sums"];
 
-pub(crate) static SOURCE: Source = Source { name: "matmul", wgsl: include_str!("matmul.wgsl") };
+pub(crate) static SOURCE: Source = source!("matmul": "matmul");
 static PLAIN: Kernel = Kernel::new(&SOURCE, "matmul");
-pub(crate) static TILED_SOURCE: Source =
-    Source { name: "matmul_tiled", wgsl: include_str!("matmul_tiled.wgsl") };
+pub(crate) static TILED_SOURCE: Source = source!("matmul_tiled": "matmul_tiled");
 static TILED: Kernel = Kernel::new(&TILED_SOURCE, "matmul_tiled");
 static SHARED: Kernel = Kernel::new(&TILED_SOURCE, "matmul_shared");
 

@@ -1,37 +1,25 @@
 //! What the optimizers' GPU kernels are told: the settings rounded to f32.
 
 use super::{Adagrad, Adam, RmsProp, Sgd};
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::{Device, Result, Storage};
 
-macro_rules! source {
-    ($name:literal) => {
-        Source {
-            name: $name,
-            wgsl: concat!(
-                include_str!("../elementwise/math.wgsl"),
-                include_str!("rules.wgsl"),
-                include_str!(concat!($name, ".wgsl"))
-            ),
-        }
-    };
-}
-
-pub static SGD_SOURCE: Source = source!("sgd");
+pub static SGD_SOURCE: Source = source!("sgd": "../elementwise/math", "rules", "sgd");
 static SGD: Kernel = Kernel::new(&SGD_SOURCE, "sgd");
 static SGD_MOMENTUM: Kernel = Kernel::new(&SGD_SOURCE, "sgd_momentum");
 
-pub static ADAM_SOURCE: Source = source!("adam");
+pub static ADAM_SOURCE: Source = source!("adam": "../elementwise/math", "rules", "adam");
 static ADAM: Kernel = Kernel::new(&ADAM_SOURCE, "adam");
 static ADAM_AMSGRAD: Kernel = Kernel::new(&ADAM_SOURCE, "adam_amsgrad");
 
-pub static RMSPROP_SOURCE: Source = source!("rmsprop");
+pub static RMSPROP_SOURCE: Source = source!("rmsprop": "../elementwise/math", "rules", "rmsprop");
 static RMSPROP: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop");
 static RMSPROP_MOMENTUM: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop_momentum");
 static RMSPROP_CENTERED: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop_centered");
 static RMSPROP_CENTERED_MOMENTUM: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop_centered_momentum");
 
-pub static ADAGRAD_SOURCE: Source = source!("adagrad");
+pub static ADAGRAD_SOURCE: Source = source!("adagrad": "../elementwise/math", "rules", "adagrad");
 static ADAGRAD: Kernel = Kernel::new(&ADAGRAD_SOURCE, "adagrad");
 
 #[repr(C)]

@@ -17,6 +17,7 @@ mod cpu_rows;
 #[cfg(test)]
 mod tests;
 
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
@@ -28,27 +29,14 @@ pub const RUNGS: &[&str] = &["plain", "rows"];
 /// The kernels on a GPU: one output at a time, and four in a column.
 pub const GPU_RUNGS: &[&str] = &["plain", "columns"];
 
-pub(crate) static SOURCE: Source = Source {
-    name: "pool",
-    wgsl: concat!(
-        include_str!("../elementwise/math.wgsl"),
-        include_str!("window.wgsl"),
-        include_str!("pool.wgsl")
-    ),
-};
+pub(crate) static SOURCE: Source = source!("pool": "../elementwise/math", "window", "pool");
 static MAX_FORWARD: Kernel = Kernel::new(&SOURCE, "max_pool_forward");
 static MAX_BACKWARD: Kernel = Kernel::new(&SOURCE, "max_pool_backward");
 static AVG_FORWARD: Kernel = Kernel::new(&SOURCE, "avg_pool_forward");
 static AVG_BACKWARD: Kernel = Kernel::new(&SOURCE, "avg_pool_backward");
 
-pub(crate) static COLUMNS_SOURCE: Source = Source {
-    name: "pool_columns",
-    wgsl: concat!(
-        include_str!("../elementwise/math.wgsl"),
-        include_str!("window.wgsl"),
-        include_str!("pool_columns.wgsl")
-    ),
-};
+pub(crate) static COLUMNS_SOURCE: Source =
+    source!("pool_columns": "../elementwise/math", "window", "pool_columns");
 static MAX_FORWARD_COLUMNS: Kernel = Kernel::new(&COLUMNS_SOURCE, "max_pool_forward_columns");
 static MAX_BACKWARD_COLUMNS: Kernel = Kernel::new(&COLUMNS_SOURCE, "max_pool_backward_columns");
 static AVG_FORWARD_COLUMNS: Kernel = Kernel::new(&COLUMNS_SOURCE, "avg_pool_forward_columns");

@@ -2,12 +2,13 @@
 
 use super::group::Share;
 use super::{Reduce, cpu};
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::{DType, Device, Error, Result, Storage};
 
-pub(crate) static SOURCE: Source = Source { name: "extreme", wgsl: include_str!("extreme.wgsl") };
+pub(crate) static SOURCE: Source = source!("extreme": "extreme");
 static EXTREME: Kernel = Kernel::new(&SOURCE, "extreme");
 static EXTREME_TREE: Kernel = Kernel::new(&SOURCE, "extreme_tree");
 static EXTREME_BACKWARD: Kernel = Kernel::new(&SOURCE, "extreme_backward");

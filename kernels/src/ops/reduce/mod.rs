@@ -23,6 +23,7 @@ pub(crate) use extreme::SOURCE as EXTREME_SOURCE;
 pub use extreme::{EXTREME_RUNGS, Extreme, extreme, extreme_backward, extreme_rung};
 use group::Share;
 
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
@@ -51,8 +52,7 @@ impl Reduce {
     }
 }
 
-pub(crate) static SOURCE: Source =
-    Source { name: "sum", wgsl: concat!(include_str!("group.wgsl"), include_str!("sum.wgsl")) };
+pub(crate) static SOURCE: Source = source!("sum": "group", "sum");
 static SUM: Kernel = Kernel::new(&SOURCE, "sum");
 static SUM_TREE: Kernel = Kernel::new(&SOURCE, "sum_tree");
 

@@ -13,6 +13,7 @@
 mod cpu;
 mod vectorised;
 
+use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};
 use crate::dtype::for_float;
 use crate::error::shape_error;
@@ -52,14 +53,7 @@ impl Softmax {
     }
 }
 
-pub(crate) static SOURCE: Source = Source {
-    name: "softmax",
-    wgsl: concat!(
-        include_str!("../elementwise/math.wgsl"),
-        include_str!("../reduce/group.wgsl"),
-        include_str!("softmax.wgsl")
-    ),
-};
+pub(crate) static SOURCE: Source = source!("softmax": "../elementwise/math", "../reduce/group", "softmax");
 static FORWARD: Kernel = Kernel::new(&SOURCE, "softmax");
 static FORWARD_ROWS: Kernel = Kernel::new(&SOURCE, "softmax_rows");
 static BACKWARD: Kernel = Kernel::new(&SOURCE, "softmax_backward");
