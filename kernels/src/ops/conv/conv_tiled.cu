@@ -86,10 +86,13 @@ __device__ float4 four_w_of_outputs(const ConvCall& p, const float* w, u32 slice
     );
 }
 
-__device__ void write_y(const ConvCall& p, const float* bias, float* y, u32 slice, u32 o, u32 i, float4 sums) {
+__device__ void write_y(
+    const ConvCall& p, const float* bias, float* y, u32 slice, u32 o, u32 i, float4 sums
+) {
     const u32 outputs = p.out_channels / p.groups;
     const u32 map = volume(p.output);
     const float four[4] = {sums.x, sums.y, sums.z, sums.w};
+    #pragma unroll
     for (u32 r = 0; r < 4; r++) {
         if (o + r < outputs && i < p.batch * map) {
             const u32 channel = slice * outputs + o + r;
@@ -153,6 +156,7 @@ void conv_forward_tiled(ConvCall p, const float* x, const float* w, const float*
         }
         __syncthreads();
     }
+    #pragma unroll
     for (u32 r = 0; r < 4; r++) {
         write_y(p, bias, y, slice, top + r * 4, column, a[r]);
         write_y(p, bias, y, slice, top + r * 4, column + 128, b[r]);
@@ -179,11 +183,12 @@ __device__ InputSpot input_spot(const ConvCall& p, u32 i, u32 slice) {
     return InputSpot{spot_of(spot, distance), spot_of(padded % vector(p.stride), 0)};
 }
 
-// The element of dy where an input and a kernel tap meet, 0 where there is none.
+// The element of dy where an input and a kernel tap meet, 0 where there is none. All comparisons are
+// made (& instead of &&), so that no thread of a warp takes another way than its neighbours.
 __device__ float dy_at(const ConvCall& p, const float* dy, InputSpot input, int4 tap, int4 rest) {
     const int4 spot = input.spot + tap;
-    const bool even = input.rest.x == rest.x && input.rest.y == rest.y && input.rest.z == rest.z;
-    return even && within(place_of(spot), p.output) ? dy[(u32)spot.w] : 0;
+    const bool even = (input.rest.x == rest.x) & (input.rest.y == rest.y) & (input.rest.z == rest.z);
+    return within(place_of(spot), p.output) & even ? dy[(u32)spot.w] : 0;
 }
 
 __device__ float4 four_w_of_inputs(const ConvCall& p, const float* w, u32 slice, u32 o, u32 c, u32 k) {
@@ -197,6 +202,7 @@ __device__ void write_dx(const ConvCall& p, float* dx, u32 slice, u32 c, u32 i, 
     const u32 channels = p.in_channels / p.groups;
     const u32 image = volume(p.input);
     const float four[4] = {sums.x, sums.y, sums.z, sums.w};
+    #pragma unroll
     for (u32 r = 0; r < 4; r++) {
         if (c + r < channels && i < p.batch * image) {
             dx[(i / image * p.in_channels + slice * channels + c + r) * image + i % image] = four[r];
@@ -257,6 +263,7 @@ void conv_backward_input_tiled(ConvCall p, const float* dy, const float* w, floa
         }
         __syncthreads();
     }
+    #pragma unroll
     for (u32 r = 0; r < 4; r++) {
         write_dx(p, dx, slice, top + r * 4, column, a[r]);
         write_dx(p, dx, slice, top + r * 4, column + 128, b[r]);
@@ -279,6 +286,7 @@ __device__ void write_dw(const ConvCall& p, float* dw, u32 part, u32 slice, u32 
     const u32 outputs = p.out_channels / p.groups;
     const u32 count = p.in_channels / p.groups * volume(p.kernel);
     const float four[4] = {sums.x, sums.y, sums.z, sums.w};
+    #pragma unroll
     for (u32 r = 0; r < 4; r++) {
         if (o < outputs && tap + r < count) {
             dw[(part * p.out_channels + slice * outputs + o) * count + tap + r] = four[r];
@@ -334,7 +342,9 @@ void conv_backward_weight_tiled(ConvCall p, const float* x, const float* dy, flo
         float4 block[4] = {};
         for (u32 step = 0; step < min(BLOCK, end - first); step += STEP) {
             const int4 seen = outputs_seen[step + copied];
-            for (u32 four = thread / STEP; four < 16; four += 8) {
+            #pragma unroll
+            for (u32 round = 0; round < 16; round += 8) {
+                const u32 four = round + thread / STEP;
                 const u32 at = four * 4;
                 x_strip[copied * 17 + four] = make_float4(
                     x_at(p, x, seen, columns[at]), x_at(p, x, seen, columns[at + 1]),
@@ -354,7 +364,9 @@ void conv_backward_weight_tiled(ConvCall p, const float* x, const float* dy, flo
                     make_float4(gradients[0], gradients[1], gradients[2], gradients[3]);
             }
             __syncthreads();
-            for (u32 q = sharer; q < STEP; q += 4) {
+            #pragma unroll
+            for (u32 round = 0; round < STEP; round += 4) {
+                const u32 q = round + sharer;
                 add_products(block, dy_strip[q * 5 + row], x_strip[q * 17 + column]);
             }
             __syncthreads();

@@ -15,45 +15,37 @@ struct Matmul {
 __device__ float4 operator*(float4 a, float b) { return make_float4(a.x * b, a.y * b, a.z * b, a.w * b); }
 __device__ void operator+=(float4& a, float4 b) { a.x += b.x, a.y += b.y, a.z += b.z, a.w += b.w; }
 
-// a[s, i, q], 0 outside.
-__device__ float a_at(const Matmul& p, const float* a, u32 s, u32 i, u32 q) {
-    if (i >= p.m || q >= p.k) {
-        return 0;
-    }
-    return a[s * p.m * p.k + (p.transpose_a == 1 ? q * p.m + i : i * p.k + q)];
-}
-
-// b[s, q, j], 0 outside.
-__device__ float b_at(const Matmul& p, const float* b, u32 s, u32 q, u32 j) {
-    if (q >= p.k || j >= p.n) {
-        return 0;
-    }
-    return b[s * p.k * p.n + (p.transpose_b == 1 ? j * p.k + q : q * p.n + j)];
-}
-
-// Four numbers that lie side by side, the first of them at a multiple of four, in one read.
+// Four numbers in one read; the first must stand at a multiple of four.
 __device__ float4 read_four(const float* numbers) {
     return *(const float4*)numbers;
 }
 
-// Four numbers of a that stand under each other, and four of b side by side. Where they are neighbours
-// in memory, and rows of a multiple of four let every four begin at one, it is one read.
-__device__ float4 four_of_a(const Matmul& p, const float* a, u32 s, u32 i, u32 q) {
-    if (p.transpose_a == 1 && p.m % 4 == 0 && i < p.m && q < p.k) {
-        return read_four(&a[(s * p.k + q) * p.m + i]);
+// Four numbers, a step apart, 0 for those from number `exist` on. `whole` says that they are neighbours
+// in rows of a multiple of four: then all four exist or none, and one read gets them.
+__device__ float4 four_of(const float* numbers, u32 step, u32 exist, bool whole) {
+    if (whole) {
+        return exist > 0 ? read_four(numbers) : make_float4(0, 0, 0, 0);
     }
     return make_float4(
-        a_at(p, a, s, i, q), a_at(p, a, s, i + 1, q), a_at(p, a, s, i + 2, q), a_at(p, a, s, i + 3, q)
+        exist > 0 ? numbers[0] : 0, exist > 1 ? numbers[step] : 0,
+        exist > 2 ? numbers[2 * step] : 0, exist > 3 ? numbers[3 * step] : 0
     );
 }
 
+// Four numbers of a that stand under each other, and four of b side by side: a[s, i .. i + 4, q] and
+// b[s, q, j .. j + 4], 0 outside.
+__device__ float4 four_of_a(const Matmul& p, const float* a, u32 s, u32 i, u32 q) {
+    const u32 at = p.transpose_a == 1 ? q * p.m + i : i * p.k + q;
+    const u32 step = p.transpose_a == 1 ? 1 : p.k;
+    const u32 exist = q < p.k && i < p.m ? p.m - i : 0;
+    return four_of(&a[s * p.m * p.k + at], step, exist, p.transpose_a == 1 && p.m % 4 == 0);
+}
+
 __device__ float4 four_of_b(const Matmul& p, const float* b, u32 s, u32 q, u32 j) {
-    if (p.transpose_b == 0 && p.n % 4 == 0 && q < p.k && j < p.n) {
-        return read_four(&b[(s * p.k + q) * p.n + j]);
-    }
-    return make_float4(
-        b_at(p, b, s, q, j), b_at(p, b, s, q, j + 1), b_at(p, b, s, q, j + 2), b_at(p, b, s, q, j + 3)
-    );
+    const u32 at = p.transpose_b == 1 ? j * p.k + q : q * p.n + j;
+    const u32 step = p.transpose_b == 1 ? p.k : 1;
+    const u32 exist = q < p.k && j < p.n ? p.n - j : 0;
+    return four_of(&b[s * p.k * p.n + at], step, exist, p.transpose_b == 0 && p.n % 4 == 0);
 }
 
 // Adds all products of four rows of a with four columns of b: a row in each float4.
@@ -128,7 +120,9 @@ void matmul_tiled(Matmul p, const float* a, const float* b, const float* bias, f
         float4 upper_block[4] = {};
         float4 lower_block[4] = {};
         for (u32 first = block; first < min(block + 256, p.k); first += DEPTH) {
-            for (u32 e = thread; e < 256; e += 128) {
+            #pragma unroll
+            for (u32 round = 0; round < 256; round += 128) {
+                const u32 e = round + thread;
                 // Neighbouring threads read neighbouring numbers, whichever way a matrix is stored.
                 const u32 a_four = p.transpose_a == 1 ? e % 16 : e / DEPTH;
                 const u32 a_term = p.transpose_a == 1 ? e / 16 : e % DEPTH;
@@ -193,7 +187,9 @@ void matmul_shared(Matmul p, const float* a, const float* b, const float* bias, 
             strip_a[a_term * SMALL_PITCH + a_four] = four_of_a(p, a, s, top + a_four * 4, first + a_term);
             strip_b[b_term * SMALL_PITCH + b_four] = four_of_b(p, b, s, first + b_term, left + b_four * 4);
             __syncthreads();
-            for (u32 q = sharer; q < SMALL_DEPTH; q += 16) {
+            #pragma unroll
+            for (u32 round = 0; round < SMALL_DEPTH; round += 16) {
+                const u32 q = round + sharer;
                 add_products(block_sum, strip_a[q * SMALL_PITCH + row], strip_b[q * SMALL_PITCH + column]);
             }
             __syncthreads();
