@@ -342,9 +342,8 @@ void conv_backward_weight_tiled(ConvCall p, const float* x, const float* dy, flo
         float4 block[4] = {};
         for (u32 step = 0; step < min(BLOCK, end - first); step += STEP) {
             const int4 seen = outputs_seen[step + copied];
-            #pragma unroll
-            for (u32 round = 0; round < 16; round += 8) {
-                const u32 four = round + thread / STEP;
+            #pragma unroll 1 // two rounds at a time would need more registers than there are
+            for (u32 four = thread / STEP; four < 16; four += 8) {
                 const u32 at = four * 4;
                 x_strip[copied * 17 + four] = make_float4(
                     x_at(p, x, seen, columns[at]), x_at(p, x, seen, columns[at + 1]),
