@@ -19,6 +19,7 @@ mod recorder;
 mod shape;
 mod statistics;
 mod tensor;
+mod train_step;
 
 pub use autograd::{is_grad_enabled, no_grad};
 pub use error::{Error, Result};
@@ -26,4 +27,5 @@ pub use random::manual_seed;
 pub use shape::{PerDim, Shape};
 pub use statistics::Statistics;
 pub use tensor::Tensor;
+pub use train_step::TrainStep;
 pub use voxgrad_kernels::{DType, Device, Element};

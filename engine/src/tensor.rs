@@ -1,13 +1,14 @@
 //! The tensor: a shape, a buffer, and where gradients are wanted the record of its making.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use voxgrad_kernels::{DType, Device, Element, Storage};
 
 use crate::autograd::GradNode;
 use crate::error::shape_error;
-use crate::{Error, Result, Shape};
+use crate::{Error, Result, Shape, train_step};
 
 /// An n-dimensional array on one device, contiguous and row-major. Cloning it is cheap: clones
 /// share everything.
@@ -23,6 +24,19 @@ use crate::{Error, Result, Shape};
 /// ```
 #[derive(Clone)]
 pub struct Tensor(Arc<Inner>);
+
+/// How often a tensor was given other memory; a recorded step uses what they had when it was recorded.
+static MOVES: AtomicU64 = AtomicU64::new(0);
+
+/// See [`MOVES`]; an optimizer's memory counts too.
+pub(crate) fn moves() -> u64 {
+    MOVES.load(Ordering::Relaxed)
+}
+
+/// Notes that memory of a training was replaced.
+pub(crate) fn moved() {
+    MOVES.fetch_add(1, Ordering::Relaxed);
+}
 
 struct Inner {
     /// The buffer is never written while shared: an optimizer puts a new value in this cell, and
@@ -155,9 +169,11 @@ impl Tensor {
 
     /// Lets `change` write the buffer: in place when nobody else holds it, in a copy otherwise.
     pub(crate) fn update<R>(&self, change: impl FnOnce(&mut Storage) -> Result<R>) -> Result<R> {
+        train_step::written(self);
         let mut cell = self.0.storage.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         if Arc::get_mut(&mut cell).is_none() {
             *cell = Arc::new(cell.copy()?);
+            moved();
         }
         change(Arc::get_mut(&mut cell).expect("the copy has one owner"))
     }
@@ -176,7 +192,30 @@ impl Tensor {
         Ok(())
     }
 
+    /// Copies the values of a tensor of the same size, type and device into this one's memory.
+    pub(crate) fn overwrite(&self, values: &Tensor) -> Result<()> {
+        self.update(|storage| Ok(storage.overwrite(&values.storage())?))
+    }
+
+    /// How many tensors and graphs hold the buffer.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.storage()) - 1
+    }
+
+    /// The same values in memory of their own, untracked.
+    pub(crate) fn copy(&self) -> Result<Tensor> {
+        Ok(Tensor::from_storage(self.storage().copy()?, self.shape().clone()))
+    }
+
+    /// Puts a gradient in the place of what a leaf has collected.
+    pub(crate) fn set_grad(&self, grad: Option<&Tensor>) {
+        if let Some(node) = self.node() {
+            node.set_grad(grad.map(Tensor::storage));
+        }
+    }
+
     fn replace(&self, storage: Arc<Storage>) {
+        moved();
         *self.0.storage.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = storage;
     }
 

@@ -1,10 +1,11 @@
 //! Batch normalisation.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Module, Slot, TrainingFlag, at_least_one, slots_of};
 use crate::error::shape_error;
-use crate::{DType, Device, Result, Tensor, recorder};
+use crate::{DType, Device, Error, Result, Tensor, recorder, train_step};
 
 /// Batch normalisation of `[N, C]` or `[N, C, L]`, `torch.nn.BatchNorm1d`.
 pub type BatchNorm1d = BatchNorm<1>;
@@ -29,7 +30,7 @@ pub struct BatchNorm<const D: usize> {
     /// `[C]`, starts as 1.
     pub running_var: Option<Tensor>,
     /// How many batches the running statistics have seen.
-    pub num_batches_tracked: AtomicU64,
+    pub num_batches_tracked: Arc<AtomicU64>,
     channels: usize,
     eps: f64,
     momentum: Option<f64>,
@@ -42,7 +43,7 @@ impl<const D: usize> BatchNorm<D> {
     /// A layer for `channels` channels with PyTorch's defaults: eps 1e-5, momentum 0.1.
     ///
     /// # Errors
-    /// [`Error::Value`](crate::Error::Value) for no channels.
+    /// [`Error::Value`] for no channels.
     pub fn new(channels: usize) -> Result<Self> {
         at_least_one(Self::NAME, &[("channels", channels)])?;
         let full = |value| Tensor::full(value, [channels], DType::F32, &Device::cpu());
@@ -51,7 +52,7 @@ impl<const D: usize> BatchNorm<D> {
             bias: Some(full(0.0)?.requires_grad()),
             running_mean: Some(full(0.0)?),
             running_var: Some(full(1.0)?),
-            num_batches_tracked: AtomicU64::new(0),
+            num_batches_tracked: Arc::default(),
             channels,
             eps: 1e-5,
             momentum: Some(0.1),
@@ -113,11 +114,18 @@ impl<const D: usize> Module for BatchNorm<D> {
         let training = self.training.get();
         let running = self.running_mean.as_ref().zip(self.running_var.as_ref());
         let batches = self.num_batches_tracked.load(Ordering::Relaxed).saturating_add(1);
-        let momentum = self.momentum.unwrap_or(1.0 / batches as f64);
+        let momentum = match self.momentum {
+            Some(momentum) => momentum,
+            None if train_step::is_recording() => {
+                let message = "a running average of all batches changes its rule from step to step".into();
+                return Err(Error::Value { what: Self::NAME, message });
+            }
+            None => 1.0 / batches as f64,
+        };
         let (weight, bias) = (self.weight.as_ref(), self.bias.as_ref());
         let y = x.batch_norm(running, weight, bias, training, momentum, self.eps)?;
         if training && running.is_some() {
-            self.num_batches_tracked.store(batches, Ordering::Relaxed);
+            train_step::count(&self.num_batches_tracked);
         }
         Ok(y)
     }

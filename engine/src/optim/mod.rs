@@ -32,6 +32,9 @@ pub trait Optimizer: Send {
     /// Forgets the gradients of all parameters.
     fn zero_grad(&self);
 
+    /// The parameters, in the order they were given.
+    fn parameters(&self) -> &[Tensor];
+
     /// The learning rate of the next step.
     fn lr(&self) -> f64;
 
@@ -59,6 +62,10 @@ macro_rules! shared_methods {
     () => {
         fn zero_grad(&self) {
             self.parameters.zero_grad();
+        }
+
+        fn parameters(&self) -> &[Tensor] {
+            self.parameters.tensors()
         }
 
         fn lr(&self) -> f64 {

@@ -6,7 +6,7 @@ use std::fmt;
 use voxgrad_kernels::Storage;
 use voxgrad_kernels::ops::{convert, elementwise};
 
-use crate::{DType, Device, Error, Result, Tensor};
+use crate::{DType, Device, Error, Result, Tensor, tensor};
 
 /// The parameters in the order they were given, with one memory each.
 pub(super) struct Parameters {
@@ -48,6 +48,10 @@ impl Parameters {
         }
         let memories = tensors.iter().map(|_| None).collect();
         Ok(Parameters { optimizer, buffers: buffers.to_vec(), initial: 0.0, tensors, memories })
+    }
+
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
     }
 
     pub fn zero_grad(&self) {
@@ -141,6 +145,7 @@ impl Parameters {
             return Err(Error::StateDict(format!("the state does not fit this {optimizer}:\n  {problems}")));
         }
         self.memories = memories;
+        tensor::moved();
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ use std::time::Instant;
 use voxgrad_engine::data::DataLoader;
 use voxgrad_engine::nn::Module;
 use voxgrad_engine::optim::Optimizer;
-use voxgrad_engine::{Tensor, checkpoint};
+use voxgrad_engine::{Tensor, TrainStep, checkpoint};
 
 pub use console::{Console, Part};
 pub use evaluate::{Evaluation, evaluate, evaluate_in_training_mode};
@@ -87,6 +87,7 @@ pub struct Trainer<'a> {
     console: &'a mut Console,
     loss_terms: Vec<LossTerm<'a>>,
     eval_mode: bool,
+    step: TrainStep,
     at: Position,
     history: Vec<EpochMetrics>,
     /// Losses that have not been read yet.
@@ -112,7 +113,20 @@ impl<'a> Trainer<'a> {
         }
         let (at, history, unread) = (Position::START, Vec::new(), Vec::new());
         let (loss_terms, eval_mode) = (Vec::new(), true);
-        Ok(Trainer { model, optimizer, loaders, run, console, loss_terms, eval_mode, at, history, unread })
+        let step = TrainStep::capture();
+        Ok(Trainer {
+            model,
+            optimizer,
+            loaders,
+            run,
+            console,
+            loss_terms,
+            eval_mode,
+            step,
+            at,
+            history,
+            unread,
+        })
     }
 
     /// Adds `term`, a scalar worked out anew in every training step, to the cross-entropy: a
@@ -205,7 +219,7 @@ impl<'a> Trainer<'a> {
     fn train_epoch(&mut self, epochs: usize, stop: &AtomicBool) -> Result<Option<(Evaluation, Evaluation)>> {
         self.model.train();
         for batch in self.loaders.train.epoch_from(self.at.epochs as u64, self.at.batches) {
-            let loss = step::step(self.model, self.optimizer, &batch?, &self.loss_terms)?;
+            let loss = step::step(&mut self.step, self.model, self.optimizer, &batch?, &self.loss_terms)?;
             self.unread.push(loss);
             self.at.batches += 1;
             if self.unread.len() == BATCHES_AT_ONCE {

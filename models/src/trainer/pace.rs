@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use voxgrad_engine::data::{Batch, DataLoader};
 use voxgrad_engine::nn::Module;
-use voxgrad_engine::no_grad;
 use voxgrad_engine::optim::Optimizer;
+use voxgrad_engine::{TrainStep, no_grad};
 
 use super::Loaders;
 use super::step::step;
@@ -26,8 +26,10 @@ pub fn seconds_per_epoch(
     loaders: &Loaders,
 ) -> Result<f64> {
     model.train();
+    let mut train_step = TrainStep::capture();
     // Reading a number waits until the device has worked it out.
-    let trained = per_batch(&loaders.train, |batch| Ok(step(model, optimizer, batch, &[])?.item()?))?;
+    let trained =
+        per_batch(&loaders.train, |batch| Ok(step(&mut train_step, model, optimizer, batch, &[])?.item()?))?;
     model.eval();
     let forward = |batch: &Batch| Ok(model.forward(&batch.inputs)?.sum_all()?.item()?);
     let measured = no_grad(|| per_batch(&loaders.val, forward))?;
