@@ -12,8 +12,9 @@ struct DropoutCall {
 // Words 4 block to 4 block + 3 of the stream that seed and offset name. With at most 2^32 elements
 // the upper half of the block's number is 0.
 //
-// A captured graph repeats a launch with the same arguments, and yet must draw new numbers: so the
-// count of its runs, which stands in the device's memory, is added to the offset. Outside of graphs it is 0.
+// A captured graph repeats a launch with the same arguments, and yet must draw new numbers. So a 64-bit
+// count that the graph raises in the device's memory, the clock, is added to the offset. Outside of
+// graphs it is 0.
 __device__ uint4 random(const DropoutCall& params, const u32* clock, u32 block) {
     u32 lower = params.offset[0] + clock[0];
     u32 carry = lower < clock[0] ? 1 : 0;
@@ -43,7 +44,8 @@ void dropout(DropoutCall params, const float* x, float* y, const u32* clock) {
 // and each thread draws four words for all: at most 1024 are needed. Neighbouring threads still read
 // and write neighbouring elements.
 extern "C" __global__ __launch_bounds__(256)
-void dropout_by_four(DropoutCall params, const float* __restrict__ x, float* __restrict__ y, const u32* clock) {
+void dropout_by_four(
+    DropoutCall params, const float* __restrict__ x, float* __restrict__ y, const u32* clock) {
     __shared__ float4 factors[256];
     u32 thread = threadIdx.x;
     u32 number = blockIdx.x;
@@ -58,7 +60,10 @@ void dropout_by_four(DropoutCall params, const float* __restrict__ x, float* __r
     if (block + thread <= last / params.group / 4) {
         uint4 words = random(params, clock, block + thread);
         factors[thread] = make_float4(
-            factor(params, words.x), factor(params, words.y), factor(params, words.z), factor(params, words.w));
+            factor(params, words.x),
+            factor(params, words.y),
+            factor(params, words.z),
+            factor(params, words.w));
     }
     __syncthreads();
     const float* of_word = &factors[0].x;

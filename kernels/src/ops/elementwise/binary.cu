@@ -21,8 +21,8 @@ __device__ Operands operands(const BinaryCall& p, const float* a, const float* b
     u32 rest = i;
     u32 at_a = 0;
     u32 at_b = 0;
-    // Unrolled, so that every d is a constant: what is indexed by a variable the compiler copies to
-    // memory first, in each thread.
+    // Unrolled, so that every d is a constant: arguments that are indexed by a variable every thread
+    // would first copy to memory of its own.
     #pragma unroll
     for (u32 d = 7; d > 0; d--) {
         if (d < p.ndim) {

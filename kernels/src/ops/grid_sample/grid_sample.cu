@@ -62,7 +62,8 @@ void grid_sample_backward_input(GridSampleCall p, const float* grid, const float
 // x: [samples, channels, in_d, in_h, in_w]   dy: [samples, channels, points]
 // dgrid: [samples, points, 3]
 extern "C" __global__ __launch_bounds__(256)
-void grid_sample_backward_grid(GridSampleCall p, const float* grid, const float* x, const float* dy, float* dgrid) {
+void grid_sample_backward_grid(
+    GridSampleCall p, const float* grid, const float* x, const float* dy, float* dgrid) {
     u32 n = blockIdx.x * 256 + threadIdx.x;
     if (n >= p.samples * points(p)) {
         return;

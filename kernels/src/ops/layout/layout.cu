@@ -12,8 +12,8 @@ struct Strided {
 __device__ u32 place(const Strided& p, u32 i) {
     u32 rest = i;
     u32 at = p.offset;
-    // Unrolled, so that every d is a constant: what is indexed by a variable the compiler copies to
-    // memory first, in each thread.
+    // Unrolled, so that every d is a constant: arguments that are indexed by a variable every thread
+    // would first copy to memory of its own.
     #pragma unroll
     for (u32 d = 7; d > 0; d--) {
         if (d < p.ndim) {
