@@ -1,7 +1,7 @@
 //! A flat typed buffer on one device.
 
+use crate::device::GpuBuffer;
 use crate::device::cpu::Buffer;
-use crate::device::wgpu::GpuBuffer;
 use crate::dtype::for_element;
 use crate::ops::elementwise;
 use crate::{DType, Device, Element, Error, Result};
@@ -18,7 +18,7 @@ pub struct Storage {
 #[derive(Debug)]
 enum Memory {
     Cpu(Buffer),
-    Wgpu(GpuBuffer),
+    Gpu(GpuBuffer),
 }
 
 impl Storage {
@@ -34,12 +34,12 @@ impl Storage {
         }
         let memory = match device {
             Device::Cpu => Memory::Cpu(for_element!(dtype, T => T::wrap(T::pool().take(len)?))),
-            Device::Cuda(gpu) => match *gpu {},
-            Device::Wgpu(_) if dtype == DType::F64 => {
-                let expected = "f32 or u32, all that a GPU has through wgpu".into();
+            _ if dtype == DType::F64 => {
+                let expected = "f32 or u32, all that the kernels of a GPU take".into();
                 return Err(Error::DType { op: "allocate", expected, got: dtype });
             }
-            Device::Wgpu(gpu) => Memory::Wgpu(gpu.allocate(len * dtype.size())?),
+            Device::Cuda(gpu) => Memory::Gpu(GpuBuffer::Cuda(gpu.allocate(len * dtype.size())?)),
+            Device::Wgpu(gpu) => Memory::Gpu(GpuBuffer::Wgpu(gpu.allocate(len * dtype.size())?)),
         };
         let mut storage = Storage { memory, dtype, len };
         if cfg!(debug_assertions) && *device != Device::Cpu {
@@ -66,7 +66,7 @@ impl Storage {
         let mut storage = Storage::empty(device, T::DTYPE, data.len())?;
         match &storage.memory {
             Memory::Cpu(_) => storage.as_mut_slice::<T>()?.copy_from_slice(data),
-            Memory::Wgpu(buffer) => buffer.device().upload(buffer, bytemuck::cast_slice(data))?,
+            Memory::Gpu(buffer) => buffer.upload(bytemuck::cast_slice(data))?,
         }
         Ok(storage)
     }
@@ -79,9 +79,9 @@ impl Storage {
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         match &self.memory {
             Memory::Cpu(_) => Ok(self.as_slice::<T>()?.to_vec()),
-            Memory::Wgpu(_) if self.dtype != T::DTYPE => Err(wrong_type::<T>(self.dtype)),
-            Memory::Wgpu(buffer) => {
-                let bytes = buffer.device().read(&[(buffer, self.len * self.dtype.size())])?;
+            Memory::Gpu(_) if self.dtype != T::DTYPE => Err(wrong_type::<T>(self.dtype)),
+            Memory::Gpu(buffer) => {
+                let bytes = GpuBuffer::read(&[(buffer, self.len * self.dtype.size())])?;
                 Ok(bytemuck::pod_collect_to_vec(&bytes))
             }
         }
@@ -99,11 +99,11 @@ impl Storage {
         }
         let on_gpu = all.iter().filter_map(|storage| match &storage.memory {
             Memory::Cpu(_) => None,
-            Memory::Wgpu(buffer) => Some((buffer, storage.len * storage.dtype.size())),
+            Memory::Gpu(buffer) => Some((buffer, storage.len * storage.dtype.size())),
         });
         match &on_gpu.collect::<Vec<_>>()[..] {
             [] => Ok(all.iter().map(|storage| storage.as_slice::<T>()).collect::<Result<Vec<_>>>()?.concat()),
-            on_gpu => Ok(bytemuck::pod_collect_to_vec(&on_gpu[0].0.device().read(on_gpu)?)),
+            on_gpu => Ok(bytemuck::pod_collect_to_vec(&GpuBuffer::read(on_gpu)?)),
         }
     }
 
@@ -113,9 +113,9 @@ impl Storage {
             Memory::Cpu(_) => {
                 for_element!(self.dtype(), T => Storage::from_slice(&Device::Cpu, self.as_slice::<T>()?))
             }
-            Memory::Wgpu(from) => {
+            Memory::Gpu(from) => {
                 let copy = Storage::empty(&self.device(), self.dtype, self.len)?;
-                from.device().copy(from, copy.gpu()?, self.len * self.dtype.size())?;
+                from.copy_to(copy.gpu()?, self.len * self.dtype.size())?;
                 Ok(copy)
             }
         }
@@ -130,7 +130,7 @@ impl Storage {
     pub fn device(&self) -> Device {
         match &self.memory {
             Memory::Cpu(_) => Device::Cpu,
-            Memory::Wgpu(buffer) => buffer.home(),
+            Memory::Gpu(buffer) => buffer.home(),
         }
     }
 
@@ -153,7 +153,7 @@ impl Storage {
     pub(crate) fn as_slice<T: Element>(&self) -> Result<&[T]> {
         match &self.memory {
             Memory::Cpu(buffer) => T::unwrap(buffer).map(|data| &**data),
-            Memory::Wgpu(_) => None,
+            Memory::Gpu(_) => None,
         }
         .ok_or_else(|| wrong_type::<T>(self.dtype))
     }
@@ -162,15 +162,15 @@ impl Storage {
     pub(crate) fn as_mut_slice<T: Element>(&mut self) -> Result<&mut [T]> {
         match &mut self.memory {
             Memory::Cpu(buffer) => T::unwrap_mut(buffer).map(|data| &mut **data),
-            Memory::Wgpu(_) => None,
+            Memory::Gpu(_) => None,
         }
         .ok_or_else(|| wrong_type::<T>(self.dtype))
     }
 
-    /// The buffer of a device behind wgpu.
+    /// The buffer of a GPU.
     pub(crate) fn gpu(&self) -> Result<&GpuBuffer> {
         match &self.memory {
-            Memory::Wgpu(buffer) => Ok(buffer),
+            Memory::Gpu(buffer) => Ok(buffer),
             Memory::Cpu(_) => Err(Error::Value { op: "launch", message: "a buffer lies on the CPU".into() }),
         }
     }

@@ -28,7 +28,8 @@ macro_rules! source {
         $crate::device::Source {
             name: $name,
             wgsl: concat!($(include_str!(concat!($file, ".wgsl"))),+),
-            cuda: concat!($(include_str!(concat!($file, ".cu"))),+),
+            // The compiler's messages name the file and its own lines.
+            cuda: concat!($("#line 1 \"", $file, ".cu\"\n", include_str!(concat!($file, ".cu")), "\n"),+),
         }
     };
 }
@@ -41,12 +42,20 @@ pub struct Kernel {
     pub source: &'static Source,
     /// Its name.
     pub entry: &'static str,
+    /// Whether its parameters change from one training step to the next.
+    pub changing: bool,
 }
 
 impl Kernel {
     /// The kernel `entry` of `source`.
     pub const fn new(source: &'static Source, entry: &'static str) -> Kernel {
-        Kernel { source, entry }
+        Kernel { source, entry, changing: false }
+    }
+
+    /// Its parameters change from one training step to the next, as a learning rate does. A CUDA graph
+    /// that holds the kernel is given them anew before each launch.
+    pub const fn changing(self) -> Kernel {
+        Kernel { changing: true, ..self }
     }
 }
 

@@ -1,10 +1,19 @@
 //! Devices: where buffers live and kernels run.
 
+mod buffer;
 mod counters;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+#[cfg(not(feature = "cuda"))]
+#[path = "cuda_off.rs"]
 pub mod cuda;
 pub mod fault;
 pub mod kernel;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod log;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod pool;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 #[cfg(not(feature = "wgpu"))]
@@ -13,6 +22,7 @@ pub mod wgpu;
 
 use std::fmt;
 
+pub(crate) use buffer::GpuBuffer;
 pub use counters::Counters;
 pub use cuda::CudaDevice;
 pub use kernel::{Grid, Kernel, Source};
@@ -22,8 +32,8 @@ use crate::{Error, Result, Storage};
 
 /// A cheap handle to one device.
 ///
-/// `CudaDevice` has no values until its backend exists, so the compiler knows that a `match` on a
-/// device does not need its arm.
+/// One that is left out of the build has no values, so the compiler knows that a `match` on a device does not
+/// need its arm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Device {
     /// This machine's processor.
@@ -110,8 +120,35 @@ impl Device {
     pub fn synchronize(&self) -> Result<()> {
         match self {
             Device::Cpu => Ok(()),
-            Device::Cuda(gpu) => match *gpu {},
+            Device::Cuda(gpu) => gpu.synchronize(),
             Device::Wgpu(gpu) => gpu.synchronize(),
+        }
+    }
+
+    /// Bytes held by live buffers now.
+    pub fn bytes_in_use(&self) -> u64 {
+        match self {
+            Device::Cpu => cpu::bytes_in_use(),
+            Device::Cuda(gpu) => gpu.bytes_in_use(),
+            Device::Wgpu(gpu) => gpu.bytes_in_use(),
+        }
+    }
+
+    /// What a GPU was asked to do since it was opened.
+    pub fn counters(&self) -> Counters {
+        match self {
+            Device::Cpu => Counters::default(),
+            Device::Cuda(gpu) => gpu.counters(),
+            Device::Wgpu(gpu) => gpu.counters(),
+        }
+    }
+
+    /// Notes that the last launch was not part of the work.
+    pub(crate) fn count_poisoning(&self) {
+        match self {
+            Device::Cpu => {}
+            Device::Cuda(gpu) => gpu.count_poisoning(),
+            Device::Wgpu(gpu) => gpu.count_poisoning(),
         }
     }
 
@@ -133,17 +170,23 @@ impl Device {
     ) -> Result<()> {
         match self {
             Device::Cpu => unreachable!("{} is not a CPU kernel", kernel.entry),
-            Device::Cuda(gpu) => match *gpu {},
+            Device::Cuda(gpu) => gpu.launch(kernel, grid, params, inputs, outputs),
             Device::Wgpu(gpu) => gpu.launch(kernel, grid, params, inputs, outputs),
         }
     }
+}
+
+/// A panic in another thread leaves nothing behind that the next one could not use.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Device::Cpu => f.write_str("cpu"),
-            Device::Cuda(gpu) => match *gpu {},
+            Device::Cuda(gpu) => gpu.fmt(f),
             Device::Wgpu(gpu) => gpu.fmt(f),
         }
     }

@@ -25,7 +25,7 @@ pub fn adapters() -> Vec<Adapter> {
 pub enum WgpuDevice {}
 
 /// A buffer on one.
-pub(crate) type GpuBuffer = WgpuDevice;
+pub(crate) type WgpuBuffer = WgpuDevice;
 
 impl WgpuDevice {
     /// Opens an adapter.
@@ -68,23 +68,19 @@ impl WgpuDevice {
         match *self {}
     }
 
-    pub(crate) fn home(&self) -> super::Device {
+    pub(crate) fn allocate(&self, _: usize) -> Result<WgpuBuffer> {
         match *self {}
     }
 
-    pub(crate) fn allocate(&self, _: usize) -> Result<GpuBuffer> {
+    pub(crate) fn upload(&self, _: &WgpuBuffer, _: &[u8]) -> Result<()> {
         match *self {}
     }
 
-    pub(crate) fn upload(&self, _: &GpuBuffer, _: &[u8]) -> Result<()> {
+    pub(crate) fn copy(&self, _: &WgpuBuffer, _: &WgpuBuffer, _: usize) -> Result<()> {
         match *self {}
     }
 
-    pub(crate) fn copy(&self, _: &GpuBuffer, _: &GpuBuffer, _: usize) -> Result<()> {
-        match *self {}
-    }
-
-    pub(crate) fn read(&self, _: &[(&GpuBuffer, usize)]) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, _: &[(&WgpuBuffer, usize)]) -> Result<Vec<u8>> {
         match *self {}
     }
 

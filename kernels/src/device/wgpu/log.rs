@@ -1,8 +1,5 @@
-//! What `KERNEL_LOG` prints: 1 every launch with its parameters, 2 its time as well, 3 the text of
-//! every kernel when it is first launched too. From 2 on each launch is waited for.
+//! How long a launch took, for `KERNEL_LOG`.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use ::wgpu::{
@@ -10,15 +7,7 @@ use ::wgpu::{
     QuerySet, QuerySetDescriptor, QueryType,
 };
 
-use super::{Grid, Kernel, WgpuDevice, lock};
-use crate::Storage;
-
-/// The number in `KERNEL_LOG`; 0 without it.
-pub(super) fn level() -> u32 {
-    static LEVEL: OnceLock<u32> = OnceLock::new();
-    let read = || std::env::var("KERNEL_LOG").ok()?.trim().parse().ok();
-    *LEVEL.get_or_init(|| read().unwrap_or(0))
-}
+use super::WgpuDevice;
 
 /// Two time stamps around a pass of one launch, or, where the adapter has none, two looks at the
 /// host's clock.
@@ -75,29 +64,4 @@ impl Timer {
             _ => self.began.elapsed(),
         }
     }
-}
-
-/// One launch, in a line.
-pub(super) fn print(
-    kernel: &'static Kernel,
-    grid: Grid,
-    params: &str,
-    buffers: &[&Storage],
-    bytes: u64,
-    time: Option<Duration>,
-) {
-    static SHOWN: Mutex<Option<HashSet<&str>>> = Mutex::new(None);
-    if level() >= 3 && lock(&SHOWN).get_or_insert_default().insert(kernel.source.name) {
-        eprintln!("// {}.wgsl\n{}", kernel.source.name, kernel.source.wgsl);
-    }
-    let sizes: Vec<usize> = buffers.iter().map(|buffer| buffer.len()).collect();
-    let mut line = format!("{} {params} groups {} buffers {sizes:?}", kernel.entry, grid.groups);
-    if let Some(time) = time {
-        let seconds = time.as_secs_f64();
-        line += &format!(" {:.1} us, {:.2} GB/s", seconds * 1e6, bytes as f64 / seconds / 1e9);
-        if grid.flops > 0 {
-            line += &format!(", {:.2} GFLOP/s", grid.flops as f64 / seconds / 1e9);
-        }
-    }
-    eprintln!("{line}");
 }

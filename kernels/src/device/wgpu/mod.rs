@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! adapter.rs    which adapters there are, which one is meant, what it must be able to do
-//! memory.rs     buffers and their pool
+//! memory.rs     buffers
 //! pipeline.rs   a shader's text to a pipeline, once per kernel
 //! recorder.rs   launches pile up in a command encoder, which is submitted when something is read
 //! transfer.rs   data to the device and back, and waiting for it
-//! log.rs        what KERNEL_LOG prints
+//! log.rs        times for KERNEL_LOG
 //! ```
 //! Launches return at once. One command encoder collects them until a value is read back, or until
 //! it has grown long; so a training step costs the host a few microseconds per launch and one
@@ -21,15 +21,16 @@ mod transfer;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 pub use adapter::{Adapter, adapters};
-pub(crate) use memory::GpuBuffer;
-use memory::Pool;
+use memory::Numbered;
+pub(crate) use memory::WgpuBuffer;
 use pipeline::Pipelines;
 use recorder::Recorder;
 
-use super::{Counters, Grid, Kernel};
+use super::pool::Pool;
+use super::{Counters, Grid, Kernel, lock};
 use crate::{Error, Result, Storage};
 
 /// An open adapter of wgpu. Clones are the same device.
@@ -41,7 +42,7 @@ struct Inner {
     device: ::wgpu::Device,
     limits: ::wgpu::Limits,
     queue: ::wgpu::Queue,
-    pool: Mutex<Pool>,
+    pool: Mutex<Pool<Numbered>>,
     pipelines: Mutex<Pipelines>,
     recorder: Mutex<Recorder>,
     /// What wgpu reported outside of any call that could have returned it.
@@ -59,11 +60,6 @@ struct Troubles {
 
 /// The devices opened so far, by the adapter's name and number: asking twice gives the same device.
 static OPEN: Mutex<Option<HashMap<String, WgpuDevice>>> = Mutex::new(None);
-
-/// A panic in another thread leaves nothing behind that the next one could not use.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl WgpuDevice {
     /// Opens the adapter of that name or number, or else the one that `VOXGRAD_WGPU_ADAPTER` names,

@@ -15,10 +15,11 @@ use ::wgpu::{
     BufferSize, BufferUsages, CommandEncoder, ComputePass, ComputePassDescriptor, SubmissionIndex,
 };
 
-use super::memory::GpuBuffer;
+use super::log::Timer;
+use super::memory::WgpuBuffer;
 use super::pipeline::Pipeline;
-use super::{Grid, Kernel, WgpuDevice, lock, log};
-use crate::device::{Counters, fault};
+use super::{Grid, Kernel, WgpuDevice, lock};
+use crate::device::{Counters, fault, log};
 use crate::{Error, Result, Storage};
 
 /// Launches of one submission at most: enough that their overhead is shared, few enough that the
@@ -103,7 +104,7 @@ impl Recorder {
         self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()))
     }
 
-    fn bind(&mut self, device: &::wgpu::Device, pipeline: &Pipeline, buffers: &[&GpuBuffer]) -> &BindGroup {
+    fn bind(&mut self, device: &::wgpu::Device, pipeline: &Pipeline, buffers: &[&WgpuBuffer]) -> &BindGroup {
         let key = std::iter::once(pipeline.number as u64).chain(buffers.iter().map(|b| b.memory().number));
         let key: Vec<u64> = key.collect();
         if self.bindings.len() >= BINDINGS && !self.bindings.contains_key(&key) {
@@ -226,7 +227,7 @@ impl WgpuDevice {
         {
             return Err(Error::DType { op: kernel.entry, expected: "f32".into(), got: wrong.dtype() });
         }
-        let gpu = buffers.iter().map(|buffer| buffer.gpu()).collect::<Result<Vec<_>>>()?;
+        let gpu = buffers.iter().map(|buffer| buffer.gpu()?.wgpu()).collect::<Result<Vec<_>>>()?;
         let (columns, rows) = grid.folded(self.0.limits.max_compute_workgroups_per_dimension);
 
         let mut recorder = lock(&self.0.recorder);
@@ -236,7 +237,7 @@ impl WgpuDevice {
         let mut timer = None;
         if log::level() >= 2 {
             self.submit(&mut recorder)?;
-            timer = Some(log::Timer::new(&self.0.device));
+            timer = Some(Timer::new(&self.0.device));
         }
         let began = Instant::now();
         let bindings = recorder.bind(&self.0.device, &pipeline, &gpu).clone();
@@ -246,7 +247,7 @@ impl WgpuDevice {
         if recorder.pass.is_none() {
             let descriptor = ComputePassDescriptor {
                 label: Some(kernel.entry),
-                timestamp_writes: timer.as_ref().and_then(log::Timer::writes),
+                timestamp_writes: timer.as_ref().and_then(Timer::writes),
             };
             let encoder = recorder.encoder(&self.0.device);
             recorder.pass = Some(encoder.begin_compute_pass(&descriptor).forget_lifetime());
@@ -261,10 +262,6 @@ impl WgpuDevice {
         recorder.counters.launches += 1;
         recorder.counters.launch_time += began.elapsed();
         if log::level() >= 1 {
-            // A buffer may stand in for one that the kernel does not read: each counts once.
-            let sizes: HashMap<u64, usize> =
-                gpu.iter().zip(buffers).map(|(gpu, buffer)| (gpu.memory().number, buffer.len())).collect();
-            let bytes = sizes.values().map(|&len| 4 * len as u64).sum();
             let time = timer.map(|timer| {
                 let encoder = recorder.encoder(&self.0.device);
                 timer.resolve(encoder);
@@ -272,7 +269,11 @@ impl WgpuDevice {
                 self.wait(submission)?;
                 Ok::<_, Error>(timer.read(self))
             });
-            log::print(kernel, grid, &describe(), buffers, bytes, time.transpose()?);
+            let numbers = gpu.iter().map(|gpu| gpu.memory().number);
+            let buffers: Vec<_> = numbers.zip(buffers.iter().map(|buffer| buffer.len())).collect();
+            let file = ("wgsl", kernel.source.wgsl);
+            let (params, buffers, time) = (&*describe(), &*buffers, time.transpose()?);
+            log::Launch { kernel, file, grid, params, buffers, time }.print();
         }
         drop(recorder);
         let sizes = || buffers.iter().map(|buffer| buffer.len()).collect::<Vec<_>>();

@@ -8,7 +8,7 @@ use ::wgpu::{
     Buffer, BufferDescriptor, BufferSize, BufferUsages, ErrorFilter, MapMode, PollType, SubmissionIndex,
 };
 
-use super::memory::GpuBuffer;
+use super::memory::WgpuBuffer;
 use super::recorder::CHUNK;
 use super::{WgpuDevice, lock};
 use crate::device::fault;
@@ -16,7 +16,7 @@ use crate::{Device, Error, Result};
 
 impl WgpuDevice {
     /// Copies `data` to the beginning of a buffer.
-    pub(crate) fn upload(&self, to: &GpuBuffer, data: &[u8]) -> Result<()> {
+    pub(crate) fn upload(&self, to: &WgpuBuffer, data: &[u8]) -> Result<()> {
         let (bytes, to, device) = (data.len() as u64, &to.memory().buffer, &self.0.device);
         let Some(size) = BufferSize::new(bytes) else { return Ok(()) };
         let doing = || format!("an upload of {bytes} bytes");
@@ -52,7 +52,7 @@ impl WgpuDevice {
     }
 
     /// Copies a buffer to another one of the same size.
-    pub(crate) fn copy(&self, from: &GpuBuffer, to: &GpuBuffer, bytes: usize) -> Result<()> {
+    pub(crate) fn copy(&self, from: &WgpuBuffer, to: &WgpuBuffer, bytes: usize) -> Result<()> {
         if bytes > 0 {
             let mut recorder = lock(&self.0.recorder);
             let encoder = recorder.encoder(&self.0.device);
@@ -66,7 +66,7 @@ impl WgpuDevice {
     ///
     /// # Errors
     /// Whatever went wrong on the device until now, the faults that kernels noted included.
-    pub(crate) fn read(&self, from: &[(&GpuBuffer, usize)]) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, from: &[(&WgpuBuffer, usize)]) -> Result<Vec<u8>> {
         let bytes: usize = from.iter().map(|(_, bytes)| bytes).sum();
         let doing = || format!("a read of {bytes} bytes");
         self.check(doing)?;

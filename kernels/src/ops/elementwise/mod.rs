@@ -59,9 +59,7 @@ pub(crate) fn clear(x: &mut Storage) -> Result<()> {
 /// NaN in every element of a buffer on a GPU, which is a number that is no label either.
 pub(crate) fn poison(x: &mut Storage) -> Result<()> {
     fill_words(&x.device(), x, f32::NAN.to_bits())?;
-    if let Device::Wgpu(gpu) = x.device() {
-        gpu.count_poisoning();
-    }
+    x.device().count_poisoning();
     Ok(())
 }
 

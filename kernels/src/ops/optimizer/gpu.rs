@@ -6,21 +6,22 @@ use crate::device::{Grid, Kernel, Source};
 use crate::{Device, Result, Storage};
 
 pub static SGD_SOURCE: Source = source!("sgd": "../elementwise/math", "rules", "sgd");
-static SGD: Kernel = Kernel::new(&SGD_SOURCE, "sgd");
-static SGD_MOMENTUM: Kernel = Kernel::new(&SGD_SOURCE, "sgd_momentum");
+static SGD: Kernel = Kernel::new(&SGD_SOURCE, "sgd").changing();
+static SGD_MOMENTUM: Kernel = Kernel::new(&SGD_SOURCE, "sgd_momentum").changing();
 
 pub static ADAM_SOURCE: Source = source!("adam": "../elementwise/math", "rules", "adam");
-static ADAM: Kernel = Kernel::new(&ADAM_SOURCE, "adam");
-static ADAM_AMSGRAD: Kernel = Kernel::new(&ADAM_SOURCE, "adam_amsgrad");
+static ADAM: Kernel = Kernel::new(&ADAM_SOURCE, "adam").changing();
+static ADAM_AMSGRAD: Kernel = Kernel::new(&ADAM_SOURCE, "adam_amsgrad").changing();
 
 pub static RMSPROP_SOURCE: Source = source!("rmsprop": "../elementwise/math", "rules", "rmsprop");
-static RMSPROP: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop");
-static RMSPROP_MOMENTUM: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop_momentum");
-static RMSPROP_CENTERED: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop_centered");
-static RMSPROP_CENTERED_MOMENTUM: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop_centered_momentum");
+static RMSPROP: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop").changing();
+static RMSPROP_MOMENTUM: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop_momentum").changing();
+static RMSPROP_CENTERED: Kernel = Kernel::new(&RMSPROP_SOURCE, "rmsprop_centered").changing();
+static RMSPROP_CENTERED_MOMENTUM: Kernel =
+    Kernel::new(&RMSPROP_SOURCE, "rmsprop_centered_momentum").changing();
 
 pub static ADAGRAD_SOURCE: Source = source!("adagrad": "../elementwise/math", "rules", "adagrad");
-static ADAGRAD: Kernel = Kernel::new(&ADAGRAD_SOURCE, "adagrad");
+static ADAGRAD: Kernel = Kernel::new(&ADAGRAD_SOURCE, "adagrad").changing();
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
