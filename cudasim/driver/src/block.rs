@@ -1,0 +1,406 @@
+//! Runs the threads of one block: each until it returns or has to wait for others.
+//!
+//! A warp runs until all of its threads stand at a barrier of the block or have returned; then comes
+//! the next one. A thread that waits leaves its fiber standing and the others go on, on other fibers.
+//! What nobody can complete any more is a mistake in the kernel, and is told: a barrier that a thread
+//! of the block doesn't reach, a shuffle that a lane of its mask isn't part of.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_char, c_int};
+use std::ops::Range;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use cudasim::seam::{Host, Place, State, Stop, WaitKind};
+
+use crate::fiber::{Current, Fiber, Leave};
+use crate::guard::Region;
+use crate::order::{Chance, Order};
+use crate::trap::{Trap, Watch};
+
+/// Threads of a warp.
+const WARP: usize = 32;
+/// The most threads of a block.
+pub const MOST_THREADS: usize = 1024;
+
+/// Why a block ended early.
+#[derive(Debug)]
+pub enum Failure {
+    /// The running thread did what it must not do.
+    Trap(Trap),
+    /// The running thread ended the launch: what it said, and where.
+    Stop(Stop, String),
+    /// Threads wait for each other that will never meet.
+    Diverged(String),
+}
+
+/// What a launch is made of, for all its blocks.
+pub struct Threads {
+    /// The module's state.
+    pub state: *mut State,
+    /// Calls the kernel.
+    pub run: unsafe extern "C" fn(),
+    /// All threads, warp by warp, in the order in which they run.
+    places: Vec<Place>,
+    warps: Vec<Range<usize>>,
+    chance: Option<Chance>,
+}
+
+/// A thread that waits.
+#[derive(Clone, Copy)]
+struct Wait {
+    kind: WaitKind,
+    mask: u32,
+    /// What it brings along, and later what it gets.
+    value: u64,
+    source: u32,
+    file: *const c_char,
+    line: c_int,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    /// Hasn't begun, is running, or has returned.
+    Away,
+    Waiting,
+    Ready,
+}
+
+#[derive(Clone, Copy)]
+struct Thread {
+    stand: Stand,
+    fiber: usize,
+    wait: Wait,
+}
+
+/// What the running threads and their scheduler both write to: there is one, and one launch at a time.
+struct Board {
+    state: Cell<*mut State>,
+    run: Cell<unsafe extern "C" fn()>,
+    threads: Vec<Cell<Thread>>,
+    /// How many of them wait.
+    waiting: Cell<usize>,
+    leave: Current,
+    fiber: Cell<usize>,
+    idle: RefCell<Vec<usize>>,
+    stop: RefCell<Option<Failure>>,
+    shared: RefCell<Vec<Region>>,
+}
+
+/// Runs blocks; it keeps its fibers from one to the next.
+pub struct Runner {
+    fibers: Vec<Fiber>,
+    board: Box<Board>,
+}
+
+/// The board of the launch that runs.
+static BOARD: AtomicPtr<Board> = AtomicPtr::new(std::ptr::null_mut());
+
+fn board() -> &'static Board {
+    unsafe { &*BOARD.load(Ordering::Relaxed) }
+}
+
+/// What modules may call.
+pub static HOST: Host = Host { wait, stop, shared };
+
+/// The work of a fiber: threads, until none is left to start.
+fn work(leave: &Leave) {
+    board().leave.set(leave);
+    unsafe { (board().run.get())() };
+    board().idle.borrow_mut().push(board().fiber.get());
+    leave.suspend(());
+}
+
+unsafe extern "C" fn wait(
+    kind: WaitKind,
+    mask: u32,
+    value: u64,
+    source: u32,
+    file: *const c_char,
+    line: c_int,
+) -> u64 {
+    let board = board();
+    let (leave, state) = (board.leave.get(), board.state.get());
+    let place = unsafe { (*state).thread };
+    let thread = &board.threads[place.number as usize];
+    let wait = Wait { kind, mask, value, source, file, line };
+    thread.set(Thread { stand: Stand::Waiting, fiber: board.fiber.get(), wait });
+    board.waiting.set(board.waiting.get() + 1);
+    unsafe {
+        (*leave).suspend(());
+        // Others ran meanwhile.
+        (*state).thread = place;
+    }
+    board.leave.set(leave);
+    thread.get().wait.value
+}
+
+unsafe extern "C" fn stop(why: Stop, what: *const c_char, file: *const c_char, line: c_int) {
+    let board = board();
+    let what = match why {
+        Stop::Trap => "__trap()".to_string(),
+        Stop::Assert => format!("assert({}) failed", text(what)),
+    };
+    *board.stop.borrow_mut() = Some(Failure::Stop(why, format!("{what} at {}:{line}", text(file))));
+    loop {
+        unsafe { (*board.leave.get()).suspend(()) };
+    }
+}
+
+unsafe extern "C" fn shared(bytes: usize) -> *mut u8 {
+    let region = Region::map(bytes).expect("memory for a shared variable");
+    board().shared.borrow_mut().push(region);
+    region.start as *mut u8
+}
+
+fn text(text: *const c_char) -> String {
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+impl Runner {
+    /// A runner without fibers.
+    pub fn new() -> Runner {
+        unsafe extern "C" fn nothing() {}
+        let wait =
+            Wait { kind: WaitKind::Block, mask: 0, value: 0, source: 0, file: std::ptr::null(), line: 0 };
+        let away = Thread { stand: Stand::Away, fiber: 0, wait };
+        let board = Board {
+            state: Cell::new(std::ptr::null_mut()),
+            run: Cell::new(nothing),
+            threads: vec![Cell::new(away); MOST_THREADS],
+            waiting: Cell::new(0),
+            leave: Cell::new(std::ptr::null()),
+            fiber: Cell::new(0),
+            idle: RefCell::default(),
+            stop: RefCell::default(),
+            shared: RefCell::default(),
+        };
+        Runner { fibers: Vec::new(), board: Box::new(board) }
+    }
+
+    /// Gets ready for the blocks of a launch.
+    pub fn begin(&mut self, threads: &Threads) -> Box<Watch> {
+        self.board.state.set(threads.state);
+        self.board.run.set(threads.run);
+        BOARD.store(&raw mut *self.board, Ordering::Relaxed);
+        Watch::begin()
+    }
+
+    /// Memory that the module asked for since it was last asked.
+    pub fn take_shared(&mut self) -> Vec<Region> {
+        self.board.shared.take()
+    }
+
+    /// Runs one block.
+    pub fn block(&mut self, threads: &mut Threads, watch: &Watch) -> Result<(), Failure> {
+        let result = self.phases(threads, watch);
+        if result.is_err() {
+            // Every thread that stands somewhere is forgotten.
+            self.fibers = self.fibers.drain(..).map(|fiber| fiber.reset(work)).collect();
+            *self.board.idle.borrow_mut() = (0..self.fibers.len()).collect();
+            self.board.waiting.set(0);
+            self.board
+                .threads
+                .iter()
+                .for_each(|thread| thread.set(Thread { stand: Stand::Away, ..thread.get() }));
+        }
+        result
+    }
+
+    /// From the beginning to the first barrier, from there to the next, to the end.
+    fn phases(&mut self, threads: &mut Threads, watch: &Watch) -> Result<(), Failure> {
+        threads.arrange();
+        for warp in 0..threads.warps.len() {
+            let Range { start, end } = threads.warps[warp].clone();
+            unsafe { ((*threads.state).next, (*threads.state).end) = (start as u32, end as u32) };
+            while unsafe { (*threads.state).next } < end as u32 {
+                let fiber = self.idle_fiber();
+                self.resume(fiber, watch)?;
+            }
+            self.warp(&threads.places[start..end], watch)?;
+        }
+        while self.board.waiting.get() > 0 {
+            self.barrier(&threads.places)?;
+            threads.arrange();
+            for warp in &threads.warps {
+                self.warp(&threads.places[warp.clone()], watch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the threads of a warp until all are at a barrier of the block or have returned.
+    fn warp(&mut self, places: &[Place], watch: &Watch) -> Result<(), Failure> {
+        loop {
+            if self.board.waiting.get() == 0 {
+                return Ok(());
+            }
+            for place in places {
+                let thread = &self.board.threads[place.number as usize];
+                let Thread { stand, fiber, .. } = thread.get();
+                if stand == Stand::Ready {
+                    thread.set(Thread { stand: Stand::Away, ..thread.get() });
+                    self.board.waiting.set(self.board.waiting.get() - 1);
+                    self.resume(fiber, watch)?;
+                }
+            }
+            if !self.exchange(places)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn idle_fiber(&mut self) -> usize {
+        let idle = self.board.idle.borrow_mut().pop();
+        idle.unwrap_or_else(|| {
+            self.fibers.push(Fiber::new(self.fibers.len(), work));
+            self.fibers.len() - 1
+        })
+    }
+
+    fn resume(&mut self, fiber: usize, watch: &Watch) -> Result<(), Failure> {
+        self.board.fiber.set(fiber);
+        let fiber = &mut self.fibers[fiber];
+        watch.on(fiber.trap_handler());
+        fiber.resume().map_err(Failure::Trap)?;
+        match self.board.stop.take() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets go the lanes of a warp that wait for each other. False if none does.
+    fn exchange(&self, places: &[Place]) -> Result<bool, Failure> {
+        let first = places[0].number as usize / WARP * WARP;
+        let lanes = &self.board.threads[first..first + places.len()];
+        let there = |lane: usize| lane < lanes.len();
+        let mut released = false;
+        for (lane, thread) in lanes.iter().enumerate() {
+            let Thread { stand, wait, .. } = thread.get();
+            if stand != Stand::Waiting || wait.kind == WaitKind::Block {
+                continue;
+            }
+            let takes_part = |lane: usize| wait.mask >> lane & 1 != 0 && there(lane);
+            if !takes_part(lane) {
+                let text = format!(
+                    "{}, with a mask {:#x} that it is not in",
+                    self.whereabouts(first + lane),
+                    wait.mask
+                );
+                return Err(Failure::Diverged(text));
+            }
+            if let Some(other) =
+                (0..WARP).find(|other| takes_part(*other) && !lanes[*other].get().meets(&wait))
+            {
+                return Err(self.diverged(first + lane, first + other));
+            }
+            let values: [u64; WARP] =
+                std::array::from_fn(|lane| if takes_part(lane) { lanes[lane].get().wait.value } else { 0 });
+            let votes = (0..WARP).fold(0, |votes, lane| votes | u64::from(values[lane] != 0) << lane);
+            for lane in (0..WARP).filter(|lane| takes_part(*lane)) {
+                let source = lanes[lane].get().wait.source as usize;
+                if wait.kind == WaitKind::Shuffle && !(source < WARP && takes_part(source)) {
+                    let at = self.whereabouts(first + lane);
+                    return Err(Failure::Diverged(format!(
+                        "{at}, and reads lane {source}, which takes no part"
+                    )));
+                }
+                let value = if wait.kind == WaitKind::Shuffle { values[source] } else { votes };
+                lanes[lane].set(lanes[lane].get().with(value));
+            }
+            released = true;
+        }
+        Ok(released)
+    }
+
+    /// Lets all threads of the block go, which all wait at the same barrier.
+    fn barrier(&self, places: &[Place]) -> Result<(), Failure> {
+        let threads = &self.board.threads[..places.len()];
+        let first = threads.iter().position(|thread| thread.get().stand == Stand::Waiting).unwrap_or(0);
+        let wait = threads[first].get().wait;
+        if let Some(other) = threads.iter().position(|thread| !thread.get().meets(&wait)) {
+            return Err(self.diverged(first, other));
+        }
+        let count = threads.iter().filter(|thread| thread.get().wait.value != 0).count();
+        threads.iter().for_each(|thread| thread.set(thread.get().with(count as u64)));
+        Ok(())
+    }
+
+    fn diverged(&self, one: usize, other: usize) -> Failure {
+        Failure::Diverged(format!("{}, but {}", self.whereabouts(one), self.whereabouts(other)))
+    }
+
+    /// Where a thread stands, in words.
+    fn whereabouts(&self, number: usize) -> String {
+        let Thread { stand, wait, .. } = self.board.threads[number].get();
+        let size = unsafe { (*self.board.state.get()).block_size };
+        let (x, y, z) = (size.x as usize, size.y as usize, size.z as usize);
+        let name = format!("thread ({}, {}, {})", number % x, number / x % y, number / (x * y) % z);
+        if stand == Stand::Away {
+            return format!("{name} has returned");
+        }
+        let what = match wait.kind {
+            WaitKind::Block => "__syncthreads",
+            WaitKind::Warp => "__syncwarp",
+            WaitKind::Vote => "a vote",
+            WaitKind::Shuffle => "a shuffle",
+        };
+        format!("{name} waits in {what} at {}:{}", text(wait.file), wait.line)
+    }
+}
+
+impl Thread {
+    /// Whether this thread waits for the same as another.
+    fn meets(&self, other: &Wait) -> bool {
+        let Wait { kind, mask, line, file, .. } = self.wait;
+        self.stand == Stand::Waiting
+            && (kind, mask, line) == (other.kind, other.mask, other.line)
+            && (file == other.file || unsafe { CStr::from_ptr(file) == CStr::from_ptr(other.file) })
+    }
+
+    /// Free to go on, with what it gets.
+    fn with(self, value: u64) -> Thread {
+        Thread { stand: Stand::Ready, wait: Wait { value, ..self.wait }, ..self }
+    }
+}
+
+impl Threads {
+    /// The threads of blocks of a size, in an order.
+    pub fn new(state: *mut State, run: unsafe extern "C" fn(), order: Order) -> Threads {
+        let size = unsafe { (*state).block_size };
+        let mut places: Vec<Place> = (0..size.x * size.y * size.z)
+            .map(|number| {
+                let mut place = Place { number, ..Place::default() };
+                place.index.x = number % size.x;
+                place.index.y = number / size.x % size.y;
+                place.index.z = number / size.x / size.y;
+                place
+            })
+            .collect();
+        let all = places.len();
+        let mut warps: Vec<_> = (0..all).step_by(WARP).map(|start| start..all.min(start + WARP)).collect();
+        if order == Order::Backward {
+            places.reverse();
+            warps = warps.into_iter().rev().map(|warp| all - warp.end..all - warp.start).collect();
+        }
+        let chance = match order {
+            Order::Shuffled(seed) => Some(Chance::new(seed)),
+            _ => None,
+        };
+        Threads { state, run, places, warps, chance }
+    }
+
+    /// The threads, in the order in which they run.
+    pub fn places(&self) -> *const Place {
+        self.places.as_ptr()
+    }
+
+    /// Another order of the warps and of the threads in them, where chance rules.
+    fn arrange(&mut self) {
+        if let Some(chance) = &mut self.chance {
+            chance.shuffle(&mut self.warps);
+            for warp in &self.warps {
+                chance.shuffle(&mut self.places[warp.clone()]);
+            }
+        }
+    }
+}
