@@ -268,37 +268,34 @@ impl Runner {
         }
     }
 
-    /// Lets go the lanes of a warp that wait for each other. False if none does.
+    /// Lets go the lanes of a warp that wait for each other. False if none waits; an error if none of
+    /// those that wait can go on.
     fn exchange(&self, places: &[Place]) -> Result<bool, Failure> {
         let first = places[0].number as usize / WARP * WARP;
         let lanes = &self.board.threads[first..first + places.len()];
-        let there = |lane: usize| lane < lanes.len();
-        let mut released = false;
+        let (mut released, mut stuck) = (false, None);
         for (lane, thread) in lanes.iter().enumerate() {
             let Thread { stand, wait, .. } = thread.get();
             if stand != Stand::Waiting || wait.kind == WaitKind::Block {
                 continue;
             }
-            let takes_part = |lane: usize| wait.mask >> lane & 1 != 0 && there(lane);
+            let takes_part = |lane: usize| lane < lanes.len() && wait.mask >> lane & 1 != 0;
             if !takes_part(lane) {
-                let text = format!(
-                    "{}, with a mask {:#x} that it is not in",
-                    self.whereabouts(first + lane),
-                    wait.mask
-                );
+                let at = self.whereabouts(first + lane);
+                let text = format!("{at}, with a mask {:#x} that it is not in", wait.mask);
                 return Err(Failure::Diverged(text));
             }
-            if let Some(other) =
-                (0..WARP).find(|other| takes_part(*other) && !lanes[*other].get().meets(&wait))
-            {
-                return Err(self.diverged(first + lane, first + other));
+            let absent = (0..WARP).find(|other| takes_part(*other) && !lanes[*other].get().meets(&wait));
+            if let Some(other) = absent {
+                stuck = stuck.or(Some((first + lane, first + other)));
+                continue;
             }
             let values: [u64; WARP] =
                 std::array::from_fn(|lane| if takes_part(lane) { lanes[lane].get().wait.value } else { 0 });
             let votes = (0..WARP).fold(0, |votes, lane| votes | u64::from(values[lane] != 0) << lane);
             for lane in (0..WARP).filter(|lane| takes_part(*lane)) {
                 let source = lanes[lane].get().wait.source as usize;
-                if wait.kind == WaitKind::Shuffle && !(source < WARP && takes_part(source)) {
+                if wait.kind == WaitKind::Shuffle && !takes_part(source) {
                     let at = self.whereabouts(first + lane);
                     return Err(Failure::Diverged(format!(
                         "{at}, and reads lane {source}, which takes no part"
@@ -309,7 +306,10 @@ impl Runner {
             }
             released = true;
         }
-        Ok(released)
+        match stuck {
+            Some((lane, other)) if !released => Err(self.diverged(lane, other)),
+            _ => Ok(released),
+        }
     }
 
     /// Lets all threads of the block go, which all wait at the same barrier.

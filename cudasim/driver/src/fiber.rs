@@ -9,8 +9,8 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::trap::Trap;
 
-/// Address space for a thread's local variables: what isn't touched costs nothing.
-const STACK: usize = 256 << 10;
+/// Room for a thread's local variables, as much as CUDA has; what isn't touched costs nothing.
+const STACK: usize = 512 << 10;
 
 type Inner = Coroutine<(), (), Trap, Offset>;
 

@@ -58,8 +58,8 @@ impl Region {
     /// Maps a region of `len` bytes; `None` if the machine has no more memory.
     pub fn map(len: usize) -> Option<Region> {
         let page = page();
-        let held = len.max(1).checked_next_multiple_of(16)?;
-        let pages = held.checked_next_multiple_of(page)?;
+        let held = len.checked_next_multiple_of(16)?;
+        let pages = held.max(1).checked_next_multiple_of(page)?;
         let whole = pages.checked_add(2 * GUARD)?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let start = unsafe { libc::mmap(std::ptr::null_mut(), whole, libc::PROT_NONE, flags, -1, 0) };

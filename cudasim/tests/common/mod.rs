@@ -6,7 +6,10 @@ use std::ffi::{CString, c_char, c_int};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, sys};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr as _, DriverError, LaunchConfig,
+    sys,
+};
 use cudarc::nvrtc::{CompileError, CompileOptions, Ptx, compile_ptx_with_opts};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
@@ -89,6 +92,11 @@ impl Simulator {
         self.module(source).load_function(name).expect("it is there")
     }
 
+    /// Where a buffer lies.
+    pub fn address<T>(&self, buffer: &CudaSlice<T>) -> u64 {
+        buffer.device_ptr(&self.stream).0
+    }
+
     /// Waits, and says how it went.
     pub fn wait(&self) -> Result<(), sys::CUresult> {
         self.stream.synchronize().map_err(|DriverError(error)| error)
@@ -115,6 +123,9 @@ pub fn try_compile(source: &str, options: CompileOptions) -> Result<Ptx, String>
         other => panic!("{other:?}"),
     })
 }
+
+/// Every order in which threads can run.
+pub const ORDERS: [&str; 4] = ["forward", "backward", "shuffled", "shuffled:1"];
 
 /// Blocks in a row, of threads in a row.
 pub fn row(blocks: u32, threads: u32) -> LaunchConfig {
