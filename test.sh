@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Runs every test. Needs Rust (https://rustup.rs), a C compiler for linking, and on Linux a Vulkan
-# driver for the compute shaders; installs the last two with apt-get where they are missing (Mesa's
-# driver in software, so no GPU is needed).
+# Runs every test. Needs Rust (https://rustup.rs), a C and a C++ compiler, and on Linux a Vulkan driver
+# for the compute shaders; installs the last three with apt-get where they are missing (Mesa's driver in
+# software, so no GPU is needed). NVIDIA's compiler for the CUDA kernels is fetched with pip into target/.
 #
-#   VOXGRAD_REQUIRE=cpu       what must not be skipped, comma-separated: cpu, wgpu, cuda,
+#   VOXGRAD_REQUIRE=cpu       what must not be skipped, comma-separated: cpu, wgpu, cuda, nvrtc,
 #                             data (real data sets), conformance (more reference cases)
+#   VOXGRAD_NVRTC=FILE        the libnvrtc.so to compile the CUDA kernels with
 #   VOXGRAD_OPS=conv,softmax  only the ops whose names begin like this, in the tests of all ops
 #   VOXGRAD_DATA=DIR          real data sets; without it the tests use data they make
 #   VOXGRAD_CONFORMANCE=DIR   more folders of reference cases (colon-separated)
@@ -27,6 +28,12 @@ if ! command -v cc >/dev/null; then
     fi
     install gcc libc6-dev
 fi
+# What runs the CUDA kernels without a GPU compiles them as C++.
+if [ "$(uname)" = Linux ] && ! command -v c++ >/dev/null && ! command -v g++ >/dev/null; then
+    if ! command -v apt-get >/dev/null || ! install g++; then
+        echo "test.sh: no C++ compiler could be installed; the CUDA kernels will not be run" >&2
+    fi
+fi
 # Whether there is a GPU, or Mesa's driver in software.
 vulkan() {
     [ -n "$(ls /dev/dri/renderD* /dev/nvidia0 /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null)" ]
@@ -37,16 +44,17 @@ if [ "$(uname)" = Linux ] && ! vulkan; then
     fi
 fi
 
-# Data and reference cases that lie beside a checkout are used without being asked for.
-beside=../shared
-if [ -z "${VOXGRAD_DATA:-}" ] && [ -d "$beside/data" ]; then
-    VOXGRAD_DATA=$(realpath "$beside/data")
-    export VOXGRAD_DATA
+if [ "$(uname)" = Linux ] && [ -z "${VOXGRAD_NVRTC:-}" ]; then
+    if VOXGRAD_NVRTC=$(scripts/nvrtc.sh); then
+        export VOXGRAD_NVRTC
+        # Registers and shared memory of every kernel.
+        export VOXGRAD_NVRTC_TABLE=${VOXGRAD_NVRTC_TABLE:-${VOXGRAD_NVRTC%/*/nvidia/*}/kernels.md}
+    else
+        unset VOXGRAD_NVRTC
+        echo "test.sh: NVIDIA's compiler could not be fetched with pip; the CUDA kernels will not be compiled by it" >&2
+    fi
 fi
-if [ -z "${VOXGRAD_CONFORMANCE:-}" ] && [ -d "$beside/conformance/sample" ]; then
-    VOXGRAD_CONFORMANCE=$(realpath "$beside/conformance/sample")
-    export VOXGRAD_CONFORMANCE
-fi
+. scripts/beside.sh
 # Mesa asks the desktop which GPU to use, and complains where there is no desktop.
 export NODEVICE_SELECT=1
 export VOXGRAD_REQUIRE=${VOXGRAD_REQUIRE:-cpu}

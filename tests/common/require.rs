@@ -1,8 +1,9 @@
 //! What this machine may lack: a test without it says so, or fails when `VOXGRAD_REQUIRE` names it.
 #![allow(dead_code)]
 
-/// All that `VOXGRAD_REQUIRE` takes: the kinds of devices, real data, more reference cases.
-const NAMES: [&str; 5] = ["cpu", "wgpu", "cuda", "data", "conformance"];
+/// All that `VOXGRAD_REQUIRE` takes: the kinds of devices, NVIDIA's compiler, real data, more reference
+/// cases.
+const NAMES: [&str; 6] = ["cpu", "wgpu", "cuda", "nvrtc", "data", "conformance"];
 
 /// Prints a line that is seen even where the test harness swallows the output of a passing test.
 pub fn say(line: impl std::fmt::Display) {

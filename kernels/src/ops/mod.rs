@@ -15,6 +15,8 @@ pub mod grid_sample;
 pub mod layout;
 pub mod loss;
 pub mod matmul;
+#[cfg(all(test, unix))]
+mod nvrtc;
 pub mod optimizer;
 pub mod pool;
 pub mod reduce;
