@@ -141,9 +141,7 @@ impl TrainStep {
                 match Recorded::new(gpu, like.clone(), optimizer, inputs, &loss)? {
                     Some(recorded) => {
                         // Recording ran nothing: this is the step's first run.
-                        let recorded = self.recorded.insert(recorded);
-                        recorded.graph.launch(None)?;
-                        return Ok(recorded.loss()?);
+                        return Ok(self.recorded.insert(recorded).first()?);
                     }
                     None => self.seen = Some(Seen { like, ready: false }),
                 }
@@ -214,6 +212,12 @@ impl Recorded {
         // A gradient is held here and by its parameter.
         self.written.iter().chain(&self.inputs).all(|tensor| tensor.holders() == 1)
             && self.grads.iter().flatten().all(|grad| grad.holders() <= 2)
+    }
+
+    /// Runs the step that was recorded.
+    fn first(&mut self) -> Result<Tensor> {
+        self.graph.launch(None)?;
+        self.loss()
     }
 
     fn replay(&mut self, optimizer: &mut dyn Optimizer, inputs: &[Tensor]) -> Result<Tensor> {

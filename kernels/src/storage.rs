@@ -121,6 +121,25 @@ impl Storage {
         }
     }
 
+    /// Copies the numbers of a buffer of the same device, type and size into this one.
+    ///
+    /// # Errors
+    /// When it is on another device, of another type or of another size.
+    pub fn overwrite(&mut self, from: &Storage) -> Result<()> {
+        same_device_and_dtype("overwrite", &[self, from])?;
+        if self.len != from.len {
+            let message = format!("{} elements do not fit in the place of {}", from.len, self.len);
+            return Err(Error::Shape { op: "overwrite", message });
+        }
+        match &from.memory {
+            Memory::Cpu(_) => for_element!(self.dtype, T => {
+                self.as_mut_slice::<T>()?.copy_from_slice(from.as_slice::<T>()?);
+                Ok(())
+            }),
+            Memory::Gpu(buffer) => buffer.copy_to(self.gpu()?, self.len * self.dtype.size()),
+        }
+    }
+
     /// The same numbers in a buffer on `device`.
     pub fn to_device(&self, device: &Device) -> Result<Storage> {
         for_element!(self.dtype(), T => Storage::from_slice(device, &self.to_vec::<T>()?))

@@ -46,7 +46,10 @@ fn compile(nvrtc: &Nvrtc, source: &Source, architecture: i32) -> Result<Vec<Usag
     // The word stands in comments too, but not in front of a type.
     let entries = text.matches("__global__ __launch_bounds__").count();
     if kernels.len() != entries {
-        return Err(format!("{entries} entry points, {} kernels in the compiler's log:\n{log}", kernels.len()));
+        return Err(format!(
+            "{entries} entry points, {} kernels in the compiler's log:\n{log}",
+            kernels.len()
+        ));
     }
     Ok(kernels)
 }
@@ -87,7 +90,8 @@ fn every_kernel_compiles_for_every_architecture() {
         started.elapsed().as_secs_f64()
     );
     if let Some(file) = std::env::var_os("VOXGRAD_NVRTC_TABLE").map(std::path::PathBuf::from) {
-        std::fs::write(&file, format!("# The kernels, compiled by NVRTC {major}.{minor}\n\n{table}")).unwrap();
+        std::fs::write(&file, format!("# The kernels, compiled by NVRTC {major}.{minor}\n\n{table}"))
+            .unwrap();
         write!(summary, "; registers and shared memory are listed in {}", file.display()).unwrap();
     }
     say(&summary);
