@@ -22,6 +22,15 @@ template <int declaration, typename T> inline T& shared() {
     return *(T*)V::memory;
 }
 
+// One outside of any function: its memory is asked for at each use, since no block runs when it is declared.
+template <int declaration, typename T> struct Outside {
+    operator T&() const { return shared<declaration, T>(); }
+    T& operator=(const T& value) const { return shared<declaration, T>() = value; }
+};
+template <int declaration, typename T, decltype(sizeof 0) n> struct Outside<declaration, T[n]> {
+    operator T*() const { return shared<declaration, T[n]>(); }
+};
+
 // `extern __shared__ float buffer[];`: as many bytes as the launch says. It stands for its address.
 template <typename T> struct Dynamic;
 template <typename T> struct Dynamic<T[]> {

@@ -59,10 +59,27 @@ pub fn with_shared_memory(text: &str) -> String {
         });
         let start = storage.map_or(word.start, |(_, at)| at);
         out += &text.original[done..start];
-        out += &text.shared(word.end..end, storage.is_some_and(|(name, _)| name == "extern"));
+        let count = |c: u8| text.code[..start].iter().filter(|d| **d == c).count();
+        let scope = match storage {
+            Some(("extern", _)) => Scope::Dynamic,
+            _ if count(b'{') == count(b'}') => Scope::Outside,
+            _ => Scope::Function,
+        };
+        out += &text.shared(word.end..end, scope);
         done = end + 1;
     }
     out + &text.original[done..]
+}
+
+/// Where a shared variable is declared.
+#[derive(Clone, Copy)]
+enum Scope {
+    /// `extern`: as large as the launch says.
+    Dynamic,
+    /// Outside of any function.
+    Outside,
+    /// In a function.
+    Function,
 }
 
 impl<'a> Text<'a> {
@@ -164,7 +181,7 @@ impl<'a> Text<'a> {
     }
 
     /// `float a[4], b` as the declaration of two shared variables.
-    fn shared(&self, declaration: Range<usize>, dynamic: bool) -> String {
+    fn shared(&self, declaration: Range<usize>, scope: Scope) -> String {
         let mut typedef = String::from("typedef");
         let mut variables = String::new();
         let mut done = declaration.start;
@@ -173,9 +190,10 @@ impl<'a> Text<'a> {
             typedef += "__shared";
             done = name.end;
             let name = &self.original[name];
-            variables += &match dynamic {
-                true => format!(" cudasim::Dynamic<{name}__shared> {name};"),
-                false => format!(" auto& {name} = cudasim::shared<__COUNTER__, {name}__shared>();"),
+            variables += &match scope {
+                Scope::Dynamic => format!(" cudasim::Dynamic<{name}__shared> {name};"),
+                Scope::Outside => format!(" cudasim::Outside<__COUNTER__, {name}__shared> {name};"),
+                Scope::Function => format!(" auto& {name} = cudasim::shared<__COUNTER__, {name}__shared>();"),
             };
         }
         typedef + &self.original[done..declaration.end] + ";" + &variables
