@@ -4,8 +4,10 @@
 // the sake of a few elements, and where windows overlap each row of a window is taken in again for the
 // window below. Here a thread has four outputs (forward) or four inputs (backward), one below the
 // other, and takes in each row once for all of them; neighbouring threads still read and write
-// neighbouring elements. A few large windows, as in pooling over everything, would leave most of a GPU
-// idle: there a block shares each window, and its warps join what their lanes have found by shuffles.
+// neighbouring elements. (A row between two windows is taken in for nothing. Strides are seldom so
+// large, and to find out first takes registers.) A few large windows, as in pooling over everything,
+// would leave most of a GPU idle: there a block shares each window, and its warps join what their lanes
+// have found by shuffles.
 
 // Whether a window has an element `at` steps after its beginning. What would be negative has wrapped
 // around and is too large.
@@ -38,13 +40,7 @@ void max_pool_forward_columns(
         const u32 d = element(depth(p), od, kd);
         for (u32 row = 0; row < rows; row++) {
             const u32 h = oh * p.stride_h + row - p.pad_h;
-            bool taken[4];
-            bool any = false;
-            for (u32 j = 0; j < 4; j++) {
-                taken[j] = has(height(p), row - j * p.stride_h);
-                any = any || taken[j];
-            }
-            if (d >= p.in_d || h >= p.in_h || !any) {
+            if (d >= p.in_d || h >= p.in_h) {
                 continue;
             }
             Placed of_row = {0.0f, NOWHERE};
@@ -57,7 +53,7 @@ void max_pool_forward_columns(
                 }
             }
             for (u32 j = 0; j < 4; j++) {
-                if (taken[j]) {
+                if (has(height(p), row - j * p.stride_h)) {
                     max[j] = greater(max[j], of_row);
                 }
             }
@@ -134,13 +130,7 @@ void avg_pool_forward_columns(Pool p, const float* __restrict__ x, float* __rest
         float of_slice[4] = {};
         for (u32 row = 0; row < rows; row++) {
             const u32 h = oh * p.stride_h + row - p.pad_h;
-            bool taken[4];
-            bool any = false;
-            for (u32 j = 0; j < 4; j++) {
-                taken[j] = has(height(p), row - j * p.stride_h);
-                any = any || taken[j];
-            }
-            if (d >= p.in_d || h >= p.in_h || !any) {
+            if (d >= p.in_d || h >= p.in_h) {
                 continue;
             }
             float of_row = 0.0f;
@@ -152,7 +142,7 @@ void avg_pool_forward_columns(Pool p, const float* __restrict__ x, float* __rest
                 }
             }
             for (u32 j = 0; j < 4; j++) {
-                of_slice[j] += taken[j] ? of_row : 0.0f;
+                of_slice[j] += has(height(p), row - j * p.stride_h) ? of_row : 0.0f;
             }
         }
         for (u32 j = 0; j < 4; j++) {
