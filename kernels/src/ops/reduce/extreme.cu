@@ -78,10 +78,10 @@ __device__ Candidate better(Candidate a, Candidate b) {
     return a > b ? a : b;
 }
 
-__shared__ Candidate lanes_hold[256];
-
-// The best of what the lanes of an output hold, found as sum_of_lanes in group.cu finds a sum.
+// The best of what the lanes of an output hold, found as sum_of_lanes in group.cu finds a sum. For one
+// call: nothing waits until all have read what an earlier one left.
 __device__ Candidate best_of_lanes(Candidate mine, u32 width, u32 thread) {
+    __shared__ Candidate lanes_hold[256];
     for (u32 half = 16; half >= width; half /= 2) {
         mine = better(mine, __shfl_xor_sync(0xffffffff, mine, half));
     }

@@ -24,8 +24,6 @@ __device__ float total(const Blocks& sum) {
     return sum.whole + sum.block;
 }
 
-__shared__ float lanes_hold[256];
-
 // The sum of what the lanes of an output hold, the same for all of them. All threads of the block call it.
 //
 // A tree in shared memory, as in group.wgsl, waits for the whole block before each of its eight steps.
@@ -33,6 +31,7 @@ __shared__ float lanes_hold[256];
 // thread: xor finds each thread the partner `half` threads away. That leaves eight warps, or fewer lanes
 // where an output is wider than a warp, and what they hold is added up in order.
 __device__ float sum_of_lanes(float mine, u32 width, u32 thread) {
+    __shared__ float lanes_hold[256];
     for (u32 half = 16; half >= width; half /= 2) {
         mine += __shfl_xor_sync(0xffffffff, mine, half);
     }
@@ -49,6 +48,7 @@ __device__ float sum_of_lanes(float mine, u32 width, u32 thread) {
 
 // The largest of what the lanes of an output hold.
 __device__ float max_of_lanes(float mine, u32 width, u32 thread) {
+    __shared__ float lanes_hold[256];
     for (u32 half = 16; half >= width; half /= 2) {
         mine = fmaxf(mine, __shfl_xor_sync(0xffffffff, mine, half));
     }
