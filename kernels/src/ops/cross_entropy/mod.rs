@@ -84,6 +84,9 @@ impl CrossEntropy {
             );
             return shape_error(op, message);
         }
+        if *classes == 0 && self.rows() > 0 {
+            return shape_error(op, format!("[{outer}, 0, {inner}] has no classes to choose from"));
+        }
         if target.labels.dtype() != DType::U32 {
             return Err(Error::DType { op, expected: "u32 labels".into(), got: target.labels.dtype() });
         }

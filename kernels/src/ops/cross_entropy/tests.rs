@@ -37,4 +37,8 @@ fn misfits_are_named() {
     assert_eq!(message(&labels, None, 1.5), "cross_entropy: label_smoothing is 1.5, must be in 0..=1");
     assert_eq!(message(&labels, None, f64::NAN), "cross_entropy: label_smoothing is NaN, must be in 0..=1");
     assert_eq!(message(&x, None, 0.0), "cross_entropy: 4 scores and 4 labels are not [2, 2, 1] and [2, 1]");
+    let (p, x) = (CrossEntropy { classes: 0, ..p }, storage(&[]));
+    let target = Target { labels: &labels, weight: None, label_smoothing: 0.0 };
+    let error = forward(&p, Reduction::Sum, &x, &target).err().unwrap().to_string();
+    assert_eq!(error, "cross_entropy: [2, 0, 1] has no classes to choose from");
 }
