@@ -4,7 +4,7 @@
 pub const SEAM_VERSION: u32 = 1;
 
 const MAGIC: [u8; 12] = *b"cudasim\nmod\n";
-const HEADER: usize = 32;
+const HEADER: usize = 36;
 
 /// The shared object of a module, as it stands in the bytes that a program takes for a cubin.
 ///
@@ -15,13 +15,16 @@ const HEADER: usize = 32;
 pub struct Image<'a> {
     /// The ELF file.
     pub object: &'a [u8],
+    /// Whether it stands for PTX, which runs on later architectures too.
+    pub portable: bool,
 }
 
 impl<'a> Image<'a> {
-    /// What the compiler hands out: magic word, version, length, checksum, the object.
+    /// What the compiler hands out: magic word, version, whether it is portable, length, checksum, the object.
     pub fn to_bytes(self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(SEAM_VERSION.to_le_bytes());
+        bytes.extend(u32::from(self.portable).to_le_bytes());
         bytes.extend((self.object.len() as u64).to_le_bytes());
         bytes.extend(checksum(self.object).to_le_bytes());
         bytes.extend(self.object);
@@ -43,8 +46,8 @@ impl<'a> Image<'a> {
         if header[12..16] != SEAM_VERSION.to_le_bytes() {
             return None;
         }
-        let object = unsafe { std::slice::from_raw_parts(at.add(HEADER), word(16) as usize) };
-        (checksum(object) == word(24)).then_some(Image { object })
+        let object = unsafe { std::slice::from_raw_parts(at.add(HEADER), word(20) as usize) };
+        (checksum(object) == word(28)).then_some(Image { object, portable: header[16] != 0 })
     }
 }
 
@@ -67,7 +70,7 @@ mod tests {
 
     #[test]
     fn an_image_is_read_back_and_others_are_refused() {
-        let image = Image { object: b"\x7fELF and so on" };
+        let image = Image { object: b"\x7fELF and so on", portable: true };
         let bytes = image.to_bytes();
         assert_eq!(bytes.len(), HEADER + image.object.len());
         assert_eq!(read(&bytes), Some(image));

@@ -56,10 +56,11 @@ impl Module {
             list()
         });
         let status = match seam {
-            // Code for an architecture runs on that and on later ones of its family.
+            // Machine code runs on its architecture and on later ones of the family, PTX on all later ones.
             Some(seam) if seam.version == SEAM_VERSION => match seam.architecture {
-                made if made / 10 == architecture / 10 && made <= architecture => Status::SUCCESS,
-                _ => Status::NO_BINARY_FOR_GPU,
+                made if made > architecture => Status::NO_BINARY_FOR_GPU,
+                made if made / 10 != architecture / 10 && !image.portable => Status::NO_BINARY_FOR_GPU,
+                _ => Status::SUCCESS,
             },
             _ => Status::INVALID_IMAGE,
         };

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
 
-use cudasim::{Image, SEAM_VERSION};
+use cudasim::SEAM_VERSION;
 
 use crate::{options::Options, source};
 
@@ -61,7 +61,7 @@ pub fn minor_version() -> i32 {
     1000 + (hash % 1_000_000) as i32
 }
 
-/// The image of a compiled source, or the compiler's log.
+/// The shared object of a compiled source, or the compiler's log.
 pub fn compile(name: &str, text: &str, options: &Options) -> Result<Vec<u8>, String> {
     let folder = Folder::new().map_err(|error| format!("cudasim: no temporary folder: {error}\n"))?;
     let (input, output) = (folder.0.join("kernel.cpp"), folder.0.join("kernel.so"));
@@ -79,8 +79,7 @@ pub fn compile(name: &str, text: &str, options: &Options) -> Result<Vec<u8>, Str
                 return Err(log(&String::from_utf8_lossy(&ran.stderr), &input));
             }
             Ok(_) => {
-                let object = fs::read(&output).map_err(|error| format!("cudasim: {error}\n"))?;
-                return Ok(Image { object: &object }.to_bytes());
+                return fs::read(&output).map_err(|error| format!("cudasim: {error}\n"));
             }
         }
     }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+use cudasim::Image;
+
 use crate::compile::{compile, minor_version};
 use crate::options::{ARCHITECTURES, Options};
 
@@ -24,9 +26,15 @@ struct Program {
     name: String,
     text: String,
     log: CString,
-    /// PTX, which here is the same as machine code.
-    image: Option<Vec<u8>>,
-    machine_code: bool,
+    /// What it was compiled to.
+    images: Option<Images>,
+}
+
+/// The same code twice: here PTX is machine code of which it is said that it is portable.
+struct Images {
+    ptx: Vec<u8>,
+    /// Empty, if only PTX was asked for.
+    cubin: Vec<u8>,
 }
 
 /// A program's number, which a caller holds for an address.
@@ -70,10 +78,10 @@ unsafe fn copy(handle: Handle, to: *mut c_char, read: impl Fn(&Program) -> Optio
     Status::Success
 }
 
-impl Program {
-    /// Machine code: only if it was asked for.
-    fn cubin(&self) -> Option<&[u8]> {
-        self.image.as_deref().map(|image| if self.machine_code { image } else { &[] })
+impl Images {
+    fn new(object: &[u8], machine_code: bool) -> Images {
+        let bytes = |portable| Image { object, portable }.to_bytes();
+        Images { ptx: bytes(true), cubin: if machine_code { bytes(false) } else { Vec::new() } }
     }
 }
 
@@ -127,7 +135,7 @@ unsafe extern "C" fn nvrtcCreateProgram(
     }
     let read = |text: *const c_char| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
     let name = if name.is_null() { "default_program".into() } else { read(name) };
-    let new = Program { name, text: read(text), log: CString::default(), image: None, machine_code: false };
+    let new = Program { name, text: read(text), log: CString::default(), images: None };
     let mut programs = programs();
     let handle = programs.next;
     programs.next += 0x10;
@@ -160,18 +168,18 @@ unsafe extern "C" fn nvrtcCompileProgram(
     let Some((name, text)) = programs().all.get(&program).map(|p| (p.name.clone(), p.text.clone())) else {
         return Status::InvalidProgram;
     };
-    let (status, log, image, machine_code) = match Options::read(&options) {
-        Err(log) => (Status::InvalidOption, log, None, false),
+    let (status, log, images) = match Options::read(&options) {
+        Err(log) => (Status::InvalidOption, log, None),
         Ok(options) => match compile(&name, &text, &options) {
-            Err(log) => (Status::Compilation, log, None, false),
-            Ok(image) => (Status::Success, String::new(), Some(image), options.machine_code),
+            Err(log) => (Status::Compilation, log, None),
+            Ok(object) => (Status::Success, String::new(), Some(Images::new(&object, options.machine_code))),
         },
     };
     match programs().all.get_mut(&program) {
         None => Status::InvalidProgram,
         Some(program) => {
             program.log = CString::new(log.replace('\0', "")).unwrap_or_default();
-            (program.image, program.machine_code) = (image, machine_code);
+            program.images = images;
             status
         }
     }
@@ -189,22 +197,22 @@ unsafe extern "C" fn nvrtcGetProgramLog(program: Handle, log: *mut c_char) -> St
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvrtcGetCUBINSize(program: Handle, size: *mut usize) -> Status {
-    unsafe { get(program, size, |program| program.cubin().map(<[u8]>::len)) }
+    unsafe { get(program, size, |program| program.images.as_ref().map(|images| images.cubin.len())) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvrtcGetCUBIN(program: Handle, cubin: *mut c_char) -> Status {
-    unsafe { copy(program, cubin, Program::cubin) }
+    unsafe { copy(program, cubin, |program| program.images.as_ref().map(|images| &*images.cubin)) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvrtcGetPTXSize(program: Handle, size: *mut usize) -> Status {
-    unsafe { get(program, size, |program| program.image.as_ref().map(Vec::len)) }
+    unsafe { get(program, size, |program| program.images.as_ref().map(|images| images.ptx.len())) }
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn nvrtcGetPTX(program: Handle, ptx: *mut c_char) -> Status {
-    unsafe { copy(program, ptx, |program| program.image.as_deref()) }
+    unsafe { copy(program, ptx, |program| program.images.as_ref().map(|images| &*images.ptx)) }
 }
 
 #[unsafe(no_mangle)]

@@ -48,13 +48,13 @@ pub fn simulator() -> Simulator {
     let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
     load();
     function::<extern "C" fn(c_int)>("cudasim_set_quiet")(1);
-    function::<extern "C" fn(usize)>("cudasim_set_memory")(4 << 30);
     let context = CudaContext::new(0).expect("a device");
     let stream = context.new_stream().expect("a stream");
     // Events between streams are not what these tests are about.
     unsafe { context.disable_event_tracking() };
     let simulator = Simulator { context, stream, _only: only };
     simulator.order("forward");
+    simulator.memory(4 << 30);
     simulator
 }
 
@@ -72,6 +72,11 @@ impl Simulator {
             function::<extern "C" fn(*const c_char, u64) -> c_int>("cudasim_fail_next")(kind.as_ptr(), n),
             0
         );
+    }
+
+    /// How much memory the device has.
+    pub fn memory(&self, bytes: usize) {
+        function::<extern "C" fn(usize)>("cudasim_set_memory")(bytes);
     }
 
     /// What the last kernel that failed did wrong.
@@ -122,6 +127,11 @@ pub fn try_compile(source: &str, options: CompileOptions) -> Result<Ptx, String>
         CompileError::CompileError { log, .. } => log.to_string_lossy().into_owned(),
         other => panic!("{other:?}"),
     })
+}
+
+/// How a call went.
+pub fn status<T>(result: Result<T, DriverError>) -> sys::CUresult {
+    result.err().map_or(sys::CUresult::CUDA_SUCCESS, |error| error.0)
 }
 
 /// Every order in which threads can run.
