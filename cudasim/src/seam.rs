@@ -59,8 +59,8 @@ pub struct Host {
     /// Waits for other threads: see [`WaitKind`]. `value` is what this thread brings along, the result
     /// is what it gets back.
     pub wait: unsafe extern "C" fn(WaitKind, u32, u64, u32, *const c_char, c_int) -> u64,
-    /// Ends the launch: a [`Stop`], what the kernel has to say, its file and line.
-    pub stop: unsafe extern "C" fn(Stop, *const c_char, *const c_char, c_int),
+    /// Ends the launch: a [`Stop`], what belongs to it, a file and line.
+    pub stop: unsafe extern "C" fn(Stop, *const c_void, *const c_char, c_int),
     /// Memory for a `__shared__` variable of so many bytes, for as long as the module is loaded.
     pub shared: unsafe extern "C" fn(usize) -> *mut u8,
 }
@@ -85,8 +85,10 @@ pub enum WaitKind {
 pub enum Stop {
     /// `__trap()`.
     Trap = 0,
-    /// `assert(...)`.
+    /// `assert(...)`, and its text.
     Assert = 1,
+    /// A vector at an address that isn't a multiple of its alignment, which stands for the line.
+    Misaligned = 2,
 }
 
 /// One parameter of a kernel.

@@ -286,7 +286,7 @@ fn other_mistakes_end_the_kernel_too() {
         (
             "float4 v = *(float4*)(x + 1); y[0] = v.x + v.w;",
             CUresult::CUDA_ERROR_MISALIGNED_ADDRESS,
-            "not a multiple of its alignment",
+            "a vector 4 bytes into memory of x (256 bytes), which is no multiple of 16 bytes",
         ),
         (
             "volatile float big[200000]; for (int i = 0; i < 200000; i++) big[i] = x[0]; y[0] = big[5];",

@@ -6,7 +6,7 @@
 //! of the block doesn't reach, a shuffle that a lane of its mask isn't part of.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::Range;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -25,10 +25,14 @@ pub const MOST_THREADS: usize = 1024;
 /// Why a block ended early.
 #[derive(Debug)]
 pub enum Failure {
-    /// The running thread did what it must not do.
-    Trap(Trap),
-    /// The running thread ended the launch: what it said, and where.
-    Stop(Stop, String),
+    /// The running thread did what a processor doesn't do.
+    Signal(Trap),
+    /// The running thread ended the launch, there.
+    Trap(String),
+    /// What the running thread asserted isn't so.
+    Assert(String),
+    /// The running thread read or wrote a vector at an address that isn't a multiple of its alignment.
+    Misaligned { address: usize, alignment: c_int },
     /// Threads wait for each other that will never meet.
     Diverged(String),
 }
@@ -134,13 +138,16 @@ unsafe extern "C" fn wait(
     thread.get().wait.value
 }
 
-unsafe extern "C" fn stop(why: Stop, what: *const c_char, file: *const c_char, line: c_int) {
+unsafe extern "C" fn stop(why: Stop, what: *const c_void, file: *const c_char, line: c_int) {
     let board = board();
-    let what = match why {
-        Stop::Trap => "__trap()".to_string(),
-        Stop::Assert => format!("assert({}) failed", text(what)),
+    let failure = match why {
+        Stop::Trap => Failure::Trap(format!("at {}:{line}", text(file))),
+        Stop::Assert => {
+            Failure::Assert(format!("assert({}) failed at {}:{line}", text(what.cast()), text(file)))
+        }
+        Stop::Misaligned => Failure::Misaligned { address: what as usize, alignment: line },
     };
-    *board.stop.borrow_mut() = Some(Failure::Stop(why, format!("{what} at {}:{line}", text(file))));
+    *board.stop.borrow_mut() = Some(failure);
     loop {
         unsafe { (*board.leave.get()).suspend(()) };
     }
@@ -261,7 +268,7 @@ impl Runner {
         self.board.fiber.set(fiber);
         let fiber = &mut self.fibers[fiber];
         watch.on(fiber.trap_handler());
-        fiber.resume().map_err(Failure::Trap)?;
+        fiber.resume().map_err(Failure::Signal)?;
         match self.board.stop.take() {
             Some(failure) => Err(failure),
             None => Ok(()),

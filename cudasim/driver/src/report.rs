@@ -1,6 +1,6 @@
 //! Says what a kernel did wrong: which block and thread, which memory, how far outside.
 
-use cudasim::seam::{Index, Parameter, Stop};
+use cudasim::seam::{Index, Parameter};
 
 use crate::block::Failure;
 use crate::error::Status;
@@ -41,9 +41,14 @@ impl Report<'_> {
             Failure::Diverged(text) => {
                 (Status::LAUNCH_FAILED, format!("{kernel}: block {block}: threads diverge: {text}"))
             }
-            Failure::Stop(Stop::Assert, text) => (Status::ASSERT, format!("{here}: {text}")),
-            Failure::Stop(Stop::Trap, text) => (Status::LAUNCH_FAILED, format!("{here}: {text}")),
-            Failure::Trap(Trap::Access { address, write }) => {
+            Failure::Assert(text) => (Status::ASSERT, format!("{here}: {text}")),
+            Failure::Trap(text) => (Status::LAUNCH_FAILED, format!("{here}: __trap() {text}")),
+            Failure::Misaligned { address, alignment } => {
+                let place = self.describe(*address);
+                let text = format!("{here}: a vector {place}, which is no multiple of {alignment} bytes");
+                (Status::MISALIGNED_ADDRESS, text)
+            }
+            Failure::Signal(Trap::Access { address, write }) => {
                 let access = match write {
                     Some(true) => "write",
                     Some(false) => "read",
@@ -51,14 +56,13 @@ impl Report<'_> {
                 };
                 (Status::ILLEGAL_ADDRESS, format!("{here}: illegal {access} {}", self.describe(*address)))
             }
-            Failure::Trap(Trap::Misaligned) => {
-                let text = "a value at an address that is not a multiple of its alignment";
-                (Status::MISALIGNED_ADDRESS, format!("{here}: {text}"))
-            }
-            Failure::Trap(Trap::Division) => {
+            Failure::Signal(Trap::Division) => {
                 (Status::LAUNCH_FAILED, format!("{here}: an integer divided by zero"))
             }
-            Failure::Trap(Trap::Stack) => {
+            Failure::Signal(Trap::Instruction) => {
+                (Status::ILLEGAL_INSTRUCTION, format!("{here}: an instruction that there is not"))
+            }
+            Failure::Signal(Trap::Stack) => {
                 (Status::HARDWARE_STACK_ERROR, format!("{here}: more local variables than fit"))
             }
         }

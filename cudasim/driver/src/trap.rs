@@ -1,5 +1,4 @@
-//! Catches the signals that a kernel raises: an access to a guard page, a misaligned vector, a division
-//! by zero. The handler lets the fiber on which it happened end with a [`Trap`], as if it had returned.
+//! Catches the signals that a kernel raises: an access to a guard page, a division by zero. The handler lets the fiber on which it happened end with a [`Trap`], as if it had returned.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -13,8 +12,8 @@ use corosensei::trap::CoroutineTrapHandler;
 pub enum Trap {
     /// An access to this address, which was a write if that is known.
     Access { address: usize, write: Option<bool> },
-    /// A vector was read or written at an address that isn't a multiple of its size.
-    Misaligned,
+    /// No instruction at all: the compiler saw that this place cannot be reached.
+    Instruction,
     /// A division of integers by zero.
     Division,
     /// More local variables than fit.
@@ -94,7 +93,7 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: 
             let address = unsafe { (*info).si_addr() } as usize;
             let trap = match signal {
                 libc::SIGFPE => Trap::Division,
-                libc::SIGILL => Trap::Misaligned,
+                libc::SIGILL => Trap::Instruction,
                 // Right below the stack: the page that guards it.
                 _ if address.abs_diff(stack) < 64 << 10 => Trap::Stack,
                 _ => Trap::Access { address, write: machine::was_write(context) },

@@ -1,9 +1,6 @@
 // How a compiled module and the driver talk: the same structs as in cudasim/src/seam.rs.
 // No header of the system is included, so that a kernel has no more names than under NVRTC.
 
-typedef decltype(sizeof(0)) size_t;
-#define NULL 0
-
 #define __global__ __attribute__((visibility("default")))
 #define __device__ __attribute__((visibility("default")))
 #define __constant__ __attribute__((visibility("default")))
@@ -19,11 +16,11 @@ namespace cudasim {
 struct Place { uint3 index; unsigned number; };
 
 enum WaitKind : int { Block, Warp, Vote, Shuffle };
-enum Stop : int { Trap, Assert };
+enum Stop : int { Trap, Assert, Misaligned };
 
 struct Host {
     unsigned long long (*wait)(WaitKind kind, unsigned mask, unsigned long long value, unsigned source, const char* file, int line);
-    void (*stop)(Stop why, const char* what, const char* file, int line);
+    void (*stop)(Stop why, const void* what, const char* file, int line);
     char* (*shared)(size_t bytes);
 };
 
@@ -60,6 +57,11 @@ static State state;
 
 // Where the whole module lies in memory: the linker knows.
 extern "C" __attribute__((visibility("hidden"))) const char __ehdr_start[], _end[];
+
+[[noreturn]] inline __attribute__((noinline, cold)) void misaligned(const void* at, size_t alignment) {
+    state.host->stop(Misaligned, at, "", (int)alignment);
+    __builtin_unreachable();
+}
 
 // A list of numbers 0, 1, .. n - 1 as template arguments.
 template <size_t... I> struct Numbers {};
