@@ -119,8 +119,9 @@ fn arguments_may_come_in_one_buffer() {
     buffer[8..16].copy_from_slice(&0.25_f64.to_ne_bytes());
     buffer[16..].copy_from_slice(&s.address(&y).to_ne_bytes());
     let mut size = buffer.len();
+    let key = std::ptr::without_provenance_mut;
     let mut extra: [*mut c_void; 5] =
-        [1 as *mut _, buffer.as_mut_ptr().cast(), 2 as *mut _, (&raw mut size).cast(), null_mut()];
+        [key(1), buffer.as_mut_ptr().cast(), key(2), (&raw mut size).cast(), null_mut()];
     let launch = |extra: *mut *mut c_void| unsafe {
         sys::cuLaunchKernel(
             kernel.cu_function(),

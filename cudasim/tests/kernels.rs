@@ -354,7 +354,6 @@ fn global_variables_keep_their_values() {
     let mut table = module.get_global("table", &s.stream).unwrap();
     assert_eq!(table.len(), 16);
     s.stream.memcpy_htod(&from.map(f32::to_ne_bytes).concat(), &mut table).unwrap();
-    drop(table);
     let mut y = s.stream.alloc_zeros::<f32>(4).unwrap();
     let mut n = s.stream.alloc_zeros::<i32>(1).unwrap();
     let (read, counted) = (module.load_function("read").unwrap(), module.load_function("counted").unwrap());

@@ -13,7 +13,7 @@ use cudarc::driver::sys::CUresult::CUDA_ERROR_NO_DEVICE;
 use cudarc::driver::{CudaContext, PushKernelArg as _, sys};
 use cudarc::nvrtc::compile_ptx;
 
-/// Runs the child's test of a name, with variables set; its standard error, and whether it went well.
+/// Runs the child's test of a name, with variables set: whether it went well, and what it wrote.
 fn child(test: &str, variables: &[(&str, &str)]) -> (bool, String) {
     let folder = tempfile::tempdir().expect("a folder");
     for (package, name) in [("cudasim_driver", "libcuda.so.1"), ("cudasim_nvrtc", "libnvrtc.so.13")] {
@@ -22,13 +22,16 @@ fn child(test: &str, variables: &[(&str, &str)]) -> (bool, String) {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", test, "--ignored", "--nocapture"]).env("LD_LIBRARY_PATH", folder.path());
     let output = command.envs(variables.iter().copied()).output().expect("it starts");
-    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
 fn fill(n: usize) -> Result<Vec<f32>, cudarc::driver::DriverError> {
     let context = CudaContext::new(0)?;
     let stream = context.default_stream();
-    let source = "extern \"C\" __global__ void fill(float* y) { y[threadIdx.x] = threadIdx.x; }";
+    let source = "extern \"C\" __global__ void fill(float* y) {
+        if (threadIdx.x == 7) printf(\"thread %d\\n\", threadIdx.x);
+        y[threadIdx.x] = threadIdx.x; }";
     let kernel = context.load_module(compile_ptx(source).expect("it compiles"))?.load_function("fill")?;
     let mut y = stream.alloc_zeros::<f32>(n)?;
     unsafe { stream.launch_builder(&kernel).arg(&mut y).launch(row(1, 64)) }?;
@@ -78,7 +81,7 @@ fn child_dies_of_its_own_mistake() {
 #[test]
 fn a_program_finds_it_through_its_library_path() {
     let (well, said) = child("child_fills", &[]);
-    assert!(well, "{said}");
+    assert!(well && said.contains("thread 7\n"), "{said}");
     // Several at once, and in any order.
     std::thread::scope(|scope| {
         for order in ["backward", "shuffled:3"] {

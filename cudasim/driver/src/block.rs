@@ -219,7 +219,9 @@ impl Runner {
         for warp in 0..threads.warps.len() {
             let Range { start, end } = threads.warps[warp].clone();
             unsafe { ((*threads.state).next, (*threads.state).end) = (start as u32, end as u32) };
-            while unsafe { (*threads.state).next } < end as u32 {
+            // The module counts it up.
+            let next = unsafe { &raw const (*threads.state).next };
+            while unsafe { next.read_volatile() } < end as u32 {
                 let fiber = self.idle_fiber();
                 self.resume(fiber, watch)?;
             }

@@ -29,7 +29,7 @@ unsafe extern "C" fn cuFuncGetAttribute(value: *mut c_int, attribute: c_int, fun
             NUM_REGS => 32,
             PTX_VERSION | BINARY_VERSION => here.settings.architecture as c_int,
             MAX_DYNAMIC_SHARED_SIZE_BYTES => known.most_dynamic as c_int,
-            0..ATTRIBUTES => 0,
+            other if (0..ATTRIBUTES).contains(&other) => 0,
             _ => return Err(Status::INVALID_VALUE),
         };
         unsafe { put(value, found) }

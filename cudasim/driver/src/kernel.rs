@@ -16,6 +16,14 @@ use crate::state::Here;
 /// Counts the blocks of this process.
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 
+/// Writes what kernels have printed.
+fn flush() {
+    unsafe extern "C" {
+        static mut stdout: *mut libc::FILE;
+    }
+    unsafe { libc::fflush(stdout) };
+}
+
 impl Here<'_> {
     /// Runs a call of a kernel. What goes wrong in it is told to whoever comes next.
     pub fn run(&mut self, call: &Call) -> Result {
@@ -77,7 +85,7 @@ impl Here<'_> {
             }
             drop(watch);
             taken = self.runner.take_shared();
-            unsafe { libc::fflush(std::ptr::null_mut()) };
+            flush();
             let shared: Vec<Region> = module.shared.iter().chain(&taken).copied().collect();
             report.shared = &shared;
             let failed = failure.map(|why| report.failure(&why)).or_else(|| report.overwritten());

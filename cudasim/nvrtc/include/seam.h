@@ -100,7 +100,7 @@ template <auto function, typename... P> struct Caller<function, void (*)(P...)> 
             call(state.arguments, typename Count<sizeof...(P)>::List());
         }
     }
-    static constexpr Kernel kernel(const char* name, unsigned most_threads, const char* declarations) {
+    static Kernel kernel(const char* name, unsigned most_threads, const char* declarations) {
         return {name, (const void*)function, run, most_threads, sizeof...(P), layout.at, declarations};
     }
 };

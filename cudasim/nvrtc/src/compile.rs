@@ -22,6 +22,7 @@ const HEADERS: [(&str, &str); 7] = [
 ];
 
 /// How it is compiled. CUDA C++ lets a pointer be cast to another type and lets integers wrap around;
+/// an access through a null pointer is done, and noticed, like any other;
 /// a product and a sum are joined into one operation only where the kernel says `fmaf`, so that every
 /// machine computes the same bits; a stack that is too small for the local variables is noticed.
 const FLAGS: [&str; 19] = [
@@ -41,8 +42,8 @@ const FLAGS: [&str; 19] = [
     "-fwrapv",
     "-fno-math-errno",
     "-fno-trapping-math",
+    "-fno-delete-null-pointer-checks",
     "-ffp-contract=off",
-    "-fno-diagnostics-show-caret",
     "-fstack-clash-protection",
 ];
 /// The C library alone is linked, for its mathematical functions.
@@ -69,7 +70,9 @@ pub fn compile(name: &str, text: &str, options: &Options) -> Result<Vec<u8>, Str
         let mut words = compiler.split_whitespace();
         let mut command = Command::new(words.next().unwrap_or("c++"));
         command.args(words).args(FLAGS).args(vector_extensions()).args(&options.arguments);
-        command.arg(&input).arg("-o").arg(&output).args(LIBRARIES).env("LC_ALL", "C");
+        command.arg(&input).arg("-o").arg(&output).args(LIBRARIES);
+        // Messages in English, and no file of the same name as the source beside it to quote from.
+        command.env("LC_ALL", "C").current_dir(&folder.0);
         match command.output() {
             Err(_) => missing.push(compiler),
             Ok(ran) if !ran.status.success() => {
@@ -136,7 +139,13 @@ fn vector_extensions() -> &'static [&'static str] {
 /// What the compiler says, in NVRTC's form: `conv.cu:12:5: error: text` becomes `conv.cu(12): error: text`.
 fn log(said: &str, input: &Path) -> String {
     let mut log = String::new();
-    for line in said.lines().filter(|line| !line.contains(&*input.to_string_lossy())) {
+    // Without the lines that it quotes, and what it says of the file that this compiler wrote.
+    let own = |line: &&str| !line.starts_with(' ') && !line.contains(&*input.to_string_lossy());
+    let lines: Vec<&str> = said.lines().filter(own).collect();
+    // An error in the source leads to others in what was put around it.
+    let around = |line: &str| line.starts_with("cudasim/");
+    let enough = lines.iter().any(|line| !around(line) && line.contains("error:"));
+    for line in lines.into_iter().filter(|line| !(enough && around(line))) {
         let mut parts = line.splitn(4, ':');
         let place = (parts.next(), parts.next(), parts.next(), parts.next());
         let _ = match place {
@@ -180,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_log_has_the_form_of_nvrtcs() {
-        let said = "conv.cu: In function 'void f()':\nconv.cu:12:5: error: 'x' was not declared\n";
+        let said = "conv.cu: In function 'void f()':\nconv.cu:12:5: error: 'x' was not declared\n   12 | x\n\
+                    cudasim/kernels:3:1: error: what follows from it\n";
         let log = log(said, Path::new("/tmp/kernel.cpp"));
         assert_eq!(log, "conv.cu: In function 'void f()':\nconv.cu(12): error: 'x' was not declared\n");
     }

@@ -212,8 +212,11 @@ impl<'a> Text<'a> {
                     sized = true;
                     depth += 1;
                 }
-                b'(' | b'[' | b'{' | b'<' => depth += 1,
-                b')' | b']' | b'}' | b'>' => depth -= 1,
+                b'(' | b'[' | b'{' => depth += 1,
+                b')' | b']' | b'}' => depth -= 1,
+                // Of a template; in a size it is a comparison.
+                b'<' if !sized => depth += 1,
+                b'>' if !sized => depth -= 1,
                 b',' if depth == 0 => {
                     names.extend(last.take());
                     sized = false;
@@ -290,6 +293,9 @@ mod tests {
             auto& sum = cudasim::shared<__COUNTER__, sum__shared>();\n\
             typedef\nfloat4 all__shared[]; cudasim::Dynamic<all__shared> all;\nb; // __shared__ c;";
         assert_eq!(with_shared_memory(text), expected);
+
+        let compared = "__shared__ int a[N < 4 ? 4 : N], b[2];";
+        assert_eq!(with_shared_memory(compared).matches("auto& ").count(), 2);
 
         let aligned = "static __shared__ __align__(16) Pair<int, float> pairs[4];";
         let expected = "typedef __align__(16) Pair<int, float> pairs__shared[4]; \
