@@ -14,11 +14,11 @@ use cudasim::seam::{Host, Place, State, Stop, WaitKind};
 
 use crate::fiber::{Current, Fiber, Leave};
 use crate::guard::Region;
-use crate::order::{Chance, Order};
+use crate::threads::Threads;
 use crate::trap::{Trap, Watch};
 
 /// Threads of a warp.
-const WARP: usize = 32;
+pub const WARP: usize = 32;
 /// The most threads of a block.
 pub const MOST_THREADS: usize = 1024;
 
@@ -37,28 +37,14 @@ pub enum Failure {
     Diverged(String),
 }
 
-/// What a launch is made of, for all its blocks.
-pub struct Threads {
-    /// The module's state.
-    pub state: *mut State,
-    /// Calls the kernel.
-    pub run: unsafe extern "C" fn(),
-    /// All threads, warp by warp, in the order in which they run.
-    places: Vec<Place>,
-    warps: Vec<Range<usize>>,
-    chance: Option<Chance>,
-}
-
-/// A thread that waits.
+/// What a thread waits for.
 #[derive(Clone, Copy)]
 struct Wait {
     kind: WaitKind,
     mask: u32,
-    /// What it brings along, and later what it gets.
-    value: u64,
     source: u32,
-    file: *const c_char,
     line: c_int,
+    file: *const c_char,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,18 +55,21 @@ enum Stand {
     Ready,
 }
 
-#[derive(Clone, Copy)]
+/// A thread of the block.
+#[derive(Clone)]
 struct Thread {
-    stand: Stand,
-    fiber: usize,
-    wait: Wait,
+    stand: Cell<Stand>,
+    fiber: Cell<usize>,
+    wait: Cell<Wait>,
+    /// What it brings along, and later what it gets.
+    value: Cell<u64>,
 }
 
 /// What the running threads and their scheduler both write to: there is one, and one launch at a time.
 struct Board {
     state: Cell<*mut State>,
     run: Cell<unsafe extern "C" fn()>,
-    threads: Vec<Cell<Thread>>,
+    threads: Vec<Thread>,
     /// How many of them wait.
     waiting: Cell<usize>,
     leave: Current,
@@ -126,8 +115,10 @@ unsafe extern "C" fn wait(
     let (leave, state) = (board.leave.get(), board.state.get());
     let place = unsafe { (*state).thread };
     let thread = &board.threads[place.number as usize];
-    let wait = Wait { kind, mask, value, source, file, line };
-    thread.set(Thread { stand: Stand::Waiting, fiber: board.fiber.get(), wait });
+    thread.stand.set(Stand::Waiting);
+    thread.fiber.set(board.fiber.get());
+    thread.wait.set(Wait { kind, mask, source, line, file });
+    thread.value.set(value);
     board.waiting.set(board.waiting.get() + 1);
     unsafe {
         (*leave).suspend(());
@@ -135,7 +126,7 @@ unsafe extern "C" fn wait(
         (*state).thread = place;
     }
     board.leave.set(leave);
-    thread.get().wait.value
+    thread.value.get()
 }
 
 unsafe extern "C" fn stop(why: Stop, what: *const c_void, file: *const c_char, line: c_int) {
@@ -167,13 +158,13 @@ impl Runner {
     /// A runner without fibers.
     pub fn new() -> Runner {
         unsafe extern "C" fn nothing() {}
-        let wait =
-            Wait { kind: WaitKind::Block, mask: 0, value: 0, source: 0, file: std::ptr::null(), line: 0 };
-        let away = Thread { stand: Stand::Away, fiber: 0, wait };
+        let wait = Wait { kind: WaitKind::Block, mask: 0, source: 0, line: 0, file: std::ptr::null() };
+        let (stand, wait) = (Cell::new(Stand::Away), Cell::new(wait));
+        let away = Thread { stand, wait, fiber: Cell::new(0), value: Cell::new(0) };
         let board = Board {
             state: Cell::new(std::ptr::null_mut()),
             run: Cell::new(nothing),
-            threads: vec![Cell::new(away); MOST_THREADS],
+            threads: vec![away; MOST_THREADS],
             waiting: Cell::new(0),
             leave: Cell::new(std::ptr::null()),
             fiber: Cell::new(0),
@@ -205,10 +196,7 @@ impl Runner {
             self.fibers = self.fibers.drain(..).map(|fiber| fiber.reset(work)).collect();
             *self.board.idle.borrow_mut() = (0..self.fibers.len()).collect();
             self.board.waiting.set(0);
-            self.board
-                .threads
-                .iter()
-                .for_each(|thread| thread.set(Thread { stand: Stand::Away, ..thread.get() }));
+            self.board.threads.iter().for_each(|thread| thread.stand.set(Stand::Away));
         }
         result
     }
@@ -245,11 +233,10 @@ impl Runner {
             }
             for place in places {
                 let thread = &self.board.threads[place.number as usize];
-                let Thread { stand, fiber, .. } = thread.get();
-                if stand == Stand::Ready {
-                    thread.set(Thread { stand: Stand::Away, ..thread.get() });
+                if thread.stand.get() == Stand::Ready {
+                    thread.stand.set(Stand::Away);
                     self.board.waiting.set(self.board.waiting.get() - 1);
-                    self.resume(fiber, watch)?;
+                    self.resume(thread.fiber.get(), watch)?;
                 }
             }
             if !self.exchange(places)? {
@@ -284,8 +271,8 @@ impl Runner {
         let lanes = &self.board.threads[first..first + places.len()];
         let (mut released, mut stuck) = (false, None);
         for (lane, thread) in lanes.iter().enumerate() {
-            let Thread { stand, wait, .. } = thread.get();
-            if stand != Stand::Waiting || wait.kind == WaitKind::Block {
+            let wait = thread.wait.get();
+            if thread.stand.get() != Stand::Waiting || wait.kind == WaitKind::Block {
                 continue;
             }
             let takes_part = |lane: usize| lane < lanes.len() && wait.mask >> lane & 1 != 0;
@@ -294,16 +281,16 @@ impl Runner {
                 let text = format!("{at}, with a mask {:#x} that it is not in", wait.mask);
                 return Err(Failure::Diverged(text));
             }
-            let absent = (0..WARP).find(|other| takes_part(*other) && !lanes[*other].get().meets(&wait));
+            let absent = (0..WARP).find(|other| takes_part(*other) && !lanes[*other].meets(&wait));
             if let Some(other) = absent {
                 stuck = stuck.or(Some((first + lane, first + other)));
                 continue;
             }
             let values: [u64; WARP] =
-                std::array::from_fn(|lane| if takes_part(lane) { lanes[lane].get().wait.value } else { 0 });
+                std::array::from_fn(|lane| if takes_part(lane) { lanes[lane].value.get() } else { 0 });
             let votes = (0..WARP).fold(0, |votes, lane| votes | u64::from(values[lane] != 0) << lane);
             for lane in (0..WARP).filter(|lane| takes_part(*lane)) {
-                let source = lanes[lane].get().wait.source as usize;
+                let source = lanes[lane].wait.get().source as usize;
                 if wait.kind == WaitKind::Shuffle && !takes_part(source) {
                     let at = self.whereabouts(first + lane);
                     return Err(Failure::Diverged(format!(
@@ -311,7 +298,7 @@ impl Runner {
                     )));
                 }
                 let value = if wait.kind == WaitKind::Shuffle { values[source] } else { votes };
-                lanes[lane].set(lanes[lane].get().with(value));
+                lanes[lane].release(value);
             }
             released = true;
         }
@@ -324,13 +311,14 @@ impl Runner {
     /// Lets all threads of the block go, which all wait at the same barrier.
     fn barrier(&self, places: &[Place]) -> Result<(), Failure> {
         let threads = &self.board.threads[..places.len()];
-        let first = threads.iter().position(|thread| thread.get().stand == Stand::Waiting).unwrap_or(0);
-        let wait = threads[first].get().wait;
-        if let Some(other) = threads.iter().position(|thread| !thread.get().meets(&wait)) {
+        let waits = |thread: &Thread| thread.stand.get() == Stand::Waiting;
+        let first = threads.iter().position(waits).unwrap_or(0);
+        let wait = threads[first].wait.get();
+        if let Some(other) = threads.iter().position(|thread| !thread.meets(&wait)) {
             return Err(self.diverged(first, other));
         }
-        let count = threads.iter().filter(|thread| thread.get().wait.value != 0).count();
-        threads.iter().for_each(|thread| thread.set(thread.get().with(count as u64)));
+        let count = threads.iter().filter(|thread| thread.value.get() != 0).count();
+        threads.iter().for_each(|thread| thread.release(count as u64));
         Ok(())
     }
 
@@ -340,11 +328,12 @@ impl Runner {
 
     /// Where a thread stands, in words.
     fn whereabouts(&self, number: usize) -> String {
-        let Thread { stand, wait, .. } = self.board.threads[number].get();
+        let thread = &self.board.threads[number];
+        let wait = thread.wait.get();
         let size = unsafe { (*self.board.state.get()).block_size };
         let (x, y, z) = (size.x as usize, size.y as usize, size.z as usize);
         let name = format!("thread ({}, {}, {})", number % x, number / x % y, number / (x * y) % z);
-        if stand == Stand::Away {
+        if thread.stand.get() == Stand::Away {
             return format!("{name} has returned");
         }
         let what = match wait.kind {
@@ -360,56 +349,15 @@ impl Runner {
 impl Thread {
     /// Whether this thread waits for the same as another.
     fn meets(&self, other: &Wait) -> bool {
-        let Wait { kind, mask, line, file, .. } = self.wait;
-        self.stand == Stand::Waiting
+        let Wait { kind, mask, line, file, .. } = self.wait.get();
+        self.stand.get() == Stand::Waiting
             && (kind, mask, line) == (other.kind, other.mask, other.line)
             && (file == other.file || unsafe { CStr::from_ptr(file) == CStr::from_ptr(other.file) })
     }
 
-    /// Free to go on, with what it gets.
-    fn with(self, value: u64) -> Thread {
-        Thread { stand: Stand::Ready, wait: Wait { value, ..self.wait }, ..self }
-    }
-}
-
-impl Threads {
-    /// The threads of blocks of a size, in an order.
-    pub fn new(state: *mut State, run: unsafe extern "C" fn(), order: Order) -> Threads {
-        let size = unsafe { (*state).block_size };
-        let mut places: Vec<Place> = (0..size.x * size.y * size.z)
-            .map(|number| {
-                let mut place = Place { number, ..Place::default() };
-                place.index.x = number % size.x;
-                place.index.y = number / size.x % size.y;
-                place.index.z = number / size.x / size.y;
-                place
-            })
-            .collect();
-        let all = places.len();
-        let mut warps: Vec<_> = (0..all).step_by(WARP).map(|start| start..all.min(start + WARP)).collect();
-        if order == Order::Backward {
-            places.reverse();
-            warps = warps.into_iter().rev().map(|warp| all - warp.end..all - warp.start).collect();
-        }
-        let chance = match order {
-            Order::Shuffled(seed) => Some(Chance::new(seed)),
-            _ => None,
-        };
-        Threads { state, run, places, warps, chance }
-    }
-
-    /// The threads, in the order in which they run.
-    pub fn places(&self) -> *const Place {
-        self.places.as_ptr()
-    }
-
-    /// Another order of the warps and of the threads in them, where chance rules.
-    fn arrange(&mut self) {
-        if let Some(chance) = &mut self.chance {
-            chance.shuffle(&mut self.warps);
-            for warp in &self.warps {
-                chance.shuffle(&mut self.places[warp.clone()]);
-            }
-        }
+    /// Lets it go on, with what it gets.
+    fn release(&self, value: u64) {
+        self.value.set(value);
+        self.stand.set(Stand::Ready);
     }
 }

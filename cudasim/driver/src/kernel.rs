@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cudasim::seam::Index;
 
-use crate::block::{HOST, Threads};
+use crate::block::HOST;
 use crate::error::{Result, Status};
 use crate::graph::Call;
 use crate::guard::Region;
@@ -12,6 +12,7 @@ use crate::order;
 use crate::report::Report;
 use crate::settings::Failure;
 use crate::state::Here;
+use crate::threads::Threads;
 
 /// Counts the blocks of this process.
 static SERIAL: AtomicU64 = AtomicU64::new(1);

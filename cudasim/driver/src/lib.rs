@@ -1,8 +1,8 @@
 //! A `libcuda.so` that runs kernels on the processor, for tests. See `cudasim/README.md`.
 //!
-//! From the bottom up: [`guard`] is memory between guard pages; [`fiber`] is a stack on which threads
-//! run; [`block`] runs the threads of a block, which wait for each other; [`trap`] catches what they do
-//! wrong and [`report`] says it; [`kernel`] runs a grid. [`state`] is what the driver remembers, and the
+//! From the bottom up: `guard` is memory between guard pages; `fiber` is a stack on which threads
+//! run; `block` runs the threads of a block, which wait for each other; `trap` catches what they do
+//! wrong and `report` says it; `kernel` runs a grid. `state` is what the driver remembers, and the
 //! other modules are CUDA's functions, each on its subject.
 
 #![cfg(target_os = "linux")]
@@ -26,4 +26,5 @@ mod report;
 mod settings;
 mod state;
 mod stream;
+mod threads;
 mod trap;
