@@ -9,6 +9,8 @@ pub mod batch_norm;
 pub mod conv;
 pub mod convert;
 pub mod cross_entropy;
+#[cfg(all(test, feature = "cuda"))]
+mod cuda_text;
 pub mod dropout;
 pub mod elementwise;
 pub mod grid_sample;

@@ -11,7 +11,8 @@ use naga::{AddressSpace, ArraySize, Module, Scalar, TypeInner};
 
 use super::SOURCES;
 
-fn parsed() -> Vec<(String, Module, ModuleInfo)> {
+/// All shaders, in the order of `SOURCES`.
+pub(super) fn parsed() -> Vec<(String, Module, ModuleInfo)> {
     let parse = |source: &&crate::device::Source| {
         let path = format!("{}.wgsl", source.name);
         let module = naga::front::wgsl::parse_str(source.wgsl)
@@ -109,7 +110,7 @@ fn every_entry_point_keeps_to_the_limits() {
 }
 
 /// `name: type` of every field of every `#[repr(C)]` struct of the ops, as WGSL would write it.
-fn rust_structs() -> BTreeMap<String, Vec<String>> {
+pub(super) fn rust_structs() -> BTreeMap<String, Vec<String>> {
     let rust = rust();
     let mut structs = BTreeMap::new();
     for part in rust.split("#[repr(C)]").skip(1) {
@@ -145,6 +146,15 @@ fn wgsl_type(module: &Module, ty: naga::Handle<naga::Type>) -> String {
     }
 }
 
+/// The name of a struct, and `name: type` of its fields.
+pub(super) fn wgsl_struct(module: &Module, ty: naga::Handle<naga::Type>) -> (String, Vec<String>) {
+    let TypeInner::Struct { members, .. } = &module.types[ty].inner else { return Default::default() };
+    let field = |field: &naga::StructMember| {
+        format!("{}: {}", field.name.as_deref().unwrap(), wgsl_type(module, field.ty))
+    };
+    (module.types[ty].name.clone().unwrap(), members.iter().map(field).collect())
+}
+
 /// A field added, renamed or moved in one language only would be read as another.
 #[test]
 fn parameter_structs_are_the_same_in_rust_and_wgsl() {
@@ -155,16 +165,11 @@ fn parameter_structs_are_the_same_in_rust_and_wgsl() {
             let at_zero = variable.binding.is_some_and(|binding| binding.binding == 0);
             let storage = matches!(variable.space, AddressSpace::Storage { .. });
             let (true, true, ty) = (at_zero, storage, &module.types[variable.ty]) else { continue };
-            let TypeInner::Struct { members, .. } = &ty.inner else {
-                panic!("{path}: binding 0 is no struct")
-            };
-            let name = ty.name.as_deref().unwrap();
-            let fields = members
-                .iter()
-                .map(|field| format!("{}: {}", field.name.as_deref().unwrap(), wgsl_type(&module, field.ty)));
+            assert!(matches!(ty.inner, TypeInner::Struct { .. }), "{path}: binding 0 is no struct");
+            let (name, fields) = wgsl_struct(&module, variable.ty);
             let ours =
-                rust.get(name).unwrap_or_else(|| panic!("{path}: Rust has no #[repr(C)] struct {name}"));
-            assert_eq!(&fields.collect::<Vec<_>>(), ours, "{path}: {name} in WGSL and in Rust");
+                rust.get(&name).unwrap_or_else(|| panic!("{path}: Rust has no #[repr(C)] struct {name}"));
+            assert_eq!(&fields, ours, "{path}: {name} in WGSL and in Rust");
             compared += 1;
         }
     }
