@@ -142,7 +142,7 @@ pub fn backward_weight(
 mod tests {
     use super::super::{GPU_RUNGS, backward_input_rung, backward_weight_rung, forward_rung};
     use super::*;
-    use crate::device::gpu;
+    use crate::device::gpus;
 
     fn sizes(x: [usize; 4], w: [usize; 4]) -> Conv {
         Conv::new("conv2d", &x, &w, [1, 1], [0, 0], [1, 1], 1).unwrap()
@@ -155,39 +155,41 @@ mod tests {
     /// One running sum of so many equal numbers would be off by a ten-thousandth and more.
     #[test]
     fn long_sums_keep_their_digits() {
-        let Some(gpu) = gpu() else { return };
-        let terms = 200 * 10 * 10;
-        let (a, b) = (constant(&gpu, 0.7, terms), constant(&gpu, 0.3, terms));
-        let expected = terms as f64 * f64::from(0.7f32) * f64::from(0.3f32);
-        let check = |what: &str, sums: Result<Storage>, at: usize| {
-            let sum = f64::from(sums.unwrap().to_vec::<f32>().unwrap()[at]);
-            assert!((sum / expected - 1.0).abs() < 1e-5, "{what}: {sum} instead of {expected}");
-        };
-        for (rung, name) in GPU_RUNGS.iter().enumerate() {
-            let p = sizes([1, 200, 10, 10], [1, 200, 10, 10]);
-            check(&format!("forward, {name}"), forward_rung(rung, &p, &a, &b, None), 0);
-            // The middle of 19 x 19 inputs is seen by every output, each time through another tap.
-            let p = sizes([1, 1, 19, 19], [200, 1, 10, 10]);
-            check(&format!("backward_input, {name}"), backward_input_rung(rung, &p, &a, &b), 9 * 19 + 9);
-            let p = sizes([1, 1, 100, 200], [1, 1, 1, 1]);
-            check(&format!("backward_weight, {name}"), backward_weight_rung(rung, &p, &a, &b), 0);
+        for gpu in gpus() {
+            let terms = 200 * 10 * 10;
+            let (a, b) = (constant(&gpu, 0.7, terms), constant(&gpu, 0.3, terms));
+            let expected = terms as f64 * f64::from(0.7f32) * f64::from(0.3f32);
+            let check = |what: &str, sums: Result<Storage>, at: usize| {
+                let sum = f64::from(sums.unwrap().to_vec::<f32>().unwrap()[at]);
+                assert!((sum / expected - 1.0).abs() < 1e-5, "{what}: {sum} instead of {expected}");
+            };
+            for (rung, name) in GPU_RUNGS.iter().enumerate() {
+                let p = sizes([1, 200, 10, 10], [1, 200, 10, 10]);
+                check(&format!("forward, {name}"), forward_rung(rung, &p, &a, &b, None), 0);
+                // The middle of 19 x 19 inputs is seen by every output, each time through another tap.
+                let p = sizes([1, 1, 19, 19], [200, 1, 10, 10]);
+                check(&format!("backward_input, {name}"), backward_input_rung(rung, &p, &a, &b), 9 * 19 + 9);
+                let p = sizes([1, 1, 100, 200], [1, 1, 1, 1]);
+                check(&format!("backward_weight, {name}"), backward_weight_rung(rung, &p, &a, &b), 0);
+            }
         }
     }
 
     /// The gradient of the weights comes from several workgroups, in whatever order they run.
     #[test]
     fn a_second_run_gives_the_same_bits() {
-        let Some(gpu) = gpu() else { return };
-        let p = sizes([4, 2, 50, 50], [3, 2, 3, 3]);
-        let random = |len: usize, stream| {
-            let number = |i| crate::philox::uniform(crate::philox::random_u32(7, stream, i as u64)) - 0.5;
-            Storage::from_slice(&gpu, &(0..len).map(number).collect::<Vec<f32>>()).unwrap()
-        };
-        let (x, dy) = (random(p.x_len(), 0), random(p.y_len(), 1));
-        for rung in 0..GPU_RUNGS.len() {
-            let run = || backward_weight_rung(rung, &p, &dy, &x).unwrap().to_vec::<f32>().unwrap();
-            let (first, second) = (run(), run());
-            assert!(first.iter().zip(&second).all(|(a, b)| a.to_bits() == b.to_bits()), "rung {rung}");
+        for gpu in gpus() {
+            let p = sizes([4, 2, 50, 50], [3, 2, 3, 3]);
+            let random = |len: usize, stream| {
+                let number = |i| crate::philox::uniform(crate::philox::random_u32(7, stream, i as u64)) - 0.5;
+                Storage::from_slice(&gpu, &(0..len).map(number).collect::<Vec<f32>>()).unwrap()
+            };
+            let (x, dy) = (random(p.x_len(), 0), random(p.y_len(), 1));
+            for rung in 0..GPU_RUNGS.len() {
+                let run = || backward_weight_rung(rung, &p, &dy, &x).unwrap().to_vec::<f32>().unwrap();
+                let (first, second) = (run(), run());
+                assert!(first.iter().zip(&second).all(|(a, b)| a.to_bits() == b.to_bits()), "rung {rung}");
+            }
         }
     }
 }

@@ -41,47 +41,48 @@ pub fn convert(x: &Storage, dtype: DType) -> Result<Storage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::gpu;
+    use crate::device::gpus;
 
     #[test]
     fn a_gpu_converts_as_the_cpu_does() {
-        let Some(gpu) = gpu() else { return };
-        let floats = [
-            0.0,
-            -0.0,
-            0.99,
-            1.0,
-            1.5,
-            -0.5,
-            -3.0,
-            1e9,
-            4_294_967_040.0,
-            4_294_967_296.0,
-            1e20,
-            -1e20,
-            f32::NAN,
-            f32::INFINITY,
-            f32::NEG_INFINITY,
-            1e-40,
-        ];
-        let words = [0, 1, 16_777_215, 16_777_216, 0x8000_0000, 0xFFFF_FF00, u32::MAX];
-        let whole = |device: &Device| {
-            convert(&Storage::from_slice(device, &floats).unwrap(), DType::U32)
-                .unwrap()
-                .to_vec::<u32>()
-                .unwrap()
-        };
-        assert_eq!(whole(&gpu), whole(&Device::Cpu));
-        let float = |device: &Device| {
-            convert(&Storage::from_slice(device, &words).unwrap(), DType::F32)
-                .unwrap()
-                .to_vec::<f32>()
-                .unwrap()
-        };
-        assert_eq!(float(&gpu), float(&Device::Cpu));
-        let x = Storage::from_slice(&gpu, &words).unwrap();
-        assert_eq!(convert(&x, DType::U32).unwrap().to_vec::<u32>().unwrap(), words);
-        let message = convert(&x, DType::F64).unwrap_err().to_string();
-        assert!(message.contains("f64"), "{message}");
+        for gpu in gpus() {
+            let floats = [
+                0.0,
+                -0.0,
+                0.99,
+                1.0,
+                1.5,
+                -0.5,
+                -3.0,
+                1e9,
+                4_294_967_040.0,
+                4_294_967_296.0,
+                1e20,
+                -1e20,
+                f32::NAN,
+                f32::INFINITY,
+                f32::NEG_INFINITY,
+                1e-40,
+            ];
+            let words = [0, 1, 16_777_215, 16_777_216, 0x8000_0000, 0xFFFF_FF00, u32::MAX];
+            let whole = |device: &Device| {
+                convert(&Storage::from_slice(device, &floats).unwrap(), DType::U32)
+                    .unwrap()
+                    .to_vec::<u32>()
+                    .unwrap()
+            };
+            assert_eq!(whole(&gpu), whole(&Device::Cpu));
+            let float = |device: &Device| {
+                convert(&Storage::from_slice(device, &words).unwrap(), DType::F32)
+                    .unwrap()
+                    .to_vec::<f32>()
+                    .unwrap()
+            };
+            assert_eq!(float(&gpu), float(&Device::Cpu));
+            let x = Storage::from_slice(&gpu, &words).unwrap();
+            assert_eq!(convert(&x, DType::U32).unwrap().to_vec::<u32>().unwrap(), words);
+            let message = convert(&x, DType::F64).unwrap_err().to_string();
+            assert!(message.contains("f64"), "{message}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::device::gpu;
+use crate::device::gpus;
 use crate::split::same_bits_on_any_number_of_threads;
 
 fn ones(n: usize) -> Storage {
@@ -49,23 +49,24 @@ fn only_probabilities_are_taken() {
 /// Bit for bit, for all halves of seed and offset, wherever a channel begins.
 #[test]
 fn a_gpu_draws_the_same_mask() {
-    let Some(gpu) = gpu() else { return };
-    let streams =
-        [(0, 0), (u64::MAX, u64::MAX), (0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344), (7, 1 << 40)];
-    let sizes =
-        [(0, 1), (1, 1), (4099, 1), (1024, 1), (60, 5), (24_000, 3), (100_000, 1023), (5000, 100_000)];
-    for ((len, group), (seed, offset)) in sizes.into_iter().flat_map(|size| streams.map(|s| (size, s))) {
-        for p in [0.0, 0.3, 0.999, 1.0] {
-            let params = Dropout::new(len, group, seed, offset);
-            let x: Vec<f32> = (0..len).map(|i| i as f32 - 1000.0).collect();
-            let run = |rung, device: &Device| {
-                let x = Storage::from_slice(device, &x).unwrap();
-                let y = forward_rung(rung, &params, p, &x).unwrap().to_vec::<f32>().unwrap();
-                y.into_iter().map(f32::to_bits).collect::<Vec<_>>()
-            };
-            let wanted = run(0, &Device::Cpu);
-            for (rung, name) in GPU_RUNGS.iter().enumerate() {
-                assert!(run(rung, &gpu) == wanted, "{name}, p {p}, {params:?}");
+    for gpu in gpus() {
+        let streams =
+            [(0, 0), (u64::MAX, u64::MAX), (0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344), (7, 1 << 40)];
+        let sizes =
+            [(0, 1), (1, 1), (4099, 1), (1024, 1), (60, 5), (24_000, 3), (100_000, 1023), (5000, 100_000)];
+        for ((len, group), (seed, offset)) in sizes.into_iter().flat_map(|size| streams.map(|s| (size, s))) {
+            for p in [0.0, 0.3, 0.999, 1.0] {
+                let params = Dropout::new(len, group, seed, offset);
+                let x: Vec<f32> = (0..len).map(|i| i as f32 - 1000.0).collect();
+                let run = |rung, device: &Device| {
+                    let x = Storage::from_slice(device, &x).unwrap();
+                    let y = forward_rung(rung, &params, p, &x).unwrap().to_vec::<f32>().unwrap();
+                    y.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+                };
+                let wanted = run(0, &Device::Cpu);
+                for (rung, name) in GPU_RUNGS.iter().enumerate() {
+                    assert!(run(rung, &gpu) == wanted, "{name}, p {p}, {params:?}");
+                }
             }
         }
     }

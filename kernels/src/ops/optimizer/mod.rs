@@ -188,7 +188,7 @@ fn slices<T: crate::Element>(state: &mut [Storage]) -> Result<Vec<&mut [T]>> {
 mod tests {
     use super::*;
     use crate::DType;
-    use crate::device::gpu;
+    use crate::device::gpus;
 
     #[test]
     fn a_step_in_many_chunks_is_the_step_of_each_element() {
@@ -218,41 +218,50 @@ mod tests {
     /// Three steps of every rule, with a NaN among the gradients.
     #[test]
     fn a_gpu_steps_as_the_cpu_does() {
-        let Some(gpu) = gpu() else { return };
-        for weight_decay in [0.0, 0.01] {
-            for (nesterov, momentum) in [(0, 0.0), (0, 0.9), (1, 0.9)] {
-                compare(&gpu, (momentum != 0.0) as usize, |step, w, g, state| {
-                    let first = (step == 0) as u32;
-                    sgd(&Sgd { lr: 0.1, momentum, mix: 0.7, weight_decay, nesterov, first }, w, g, state)
-                });
-            }
-            for amsgrad in [0, 1] {
-                compare(&gpu, 2 + amsgrad as usize, |step, w, g, state| {
-                    let t = step as i32 + 1;
-                    let p = Adam {
-                        step_size: 0.1 / (1.0 - 0.9f64.powi(t)),
-                        correction: (1.0 - 0.999f64.powi(t)).sqrt(),
-                        mix1: 1.0 - 0.9,
-                        beta2: 0.999,
-                        mix2: 1.0 - 0.999,
-                        eps: 1e-8,
-                        shrink: 0.99,
+        for gpu in gpus() {
+            for weight_decay in [0.0, 0.01] {
+                for (nesterov, momentum) in [(0, 0.0), (0, 0.9), (1, 0.9)] {
+                    compare(&gpu, (momentum != 0.0) as usize, |step, w, g, state| {
+                        let first = (step == 0) as u32;
+                        sgd(&Sgd { lr: 0.1, momentum, mix: 0.7, weight_decay, nesterov, first }, w, g, state)
+                    });
+                }
+                for amsgrad in [0, 1] {
+                    compare(&gpu, 2 + amsgrad as usize, |step, w, g, state| {
+                        let t = step as i32 + 1;
+                        let p = Adam {
+                            step_size: 0.1 / (1.0 - 0.9f64.powi(t)),
+                            correction: (1.0 - 0.999f64.powi(t)).sqrt(),
+                            mix1: 1.0 - 0.9,
+                            beta2: 0.999,
+                            mix2: 1.0 - 0.999,
+                            eps: 1e-8,
+                            shrink: 0.99,
+                            weight_decay,
+                            amsgrad,
+                            padding: 0,
+                        };
+                        adam(&p, w, g, state)
+                    });
+                }
+                for (centered, momentum) in [(0, 0.0), (0, 0.9), (1, 0.0), (1, 0.9)] {
+                    let (alpha, mix) = (0.3, 0.7);
+                    let p = RmsProp {
+                        lr: 0.1,
+                        alpha,
+                        mix,
+                        eps: 1e-2,
                         weight_decay,
-                        amsgrad,
+                        momentum,
+                        centered,
                         padding: 0,
                     };
-                    adam(&p, w, g, state)
-                });
+                    let buffers = 1 + centered as usize + (momentum != 0.0) as usize;
+                    compare(&gpu, buffers, |_, w, g, state| rmsprop(&p, w, g, state));
+                }
+                let p = Adagrad { lr: 0.1, eps: 1e-10, weight_decay };
+                compare(&gpu, 1, |_, w, g, state| adagrad(&p, w, g, state));
             }
-            for (centered, momentum) in [(0, 0.0), (0, 0.9), (1, 0.0), (1, 0.9)] {
-                let (alpha, mix) = (0.3, 0.7);
-                let p =
-                    RmsProp { lr: 0.1, alpha, mix, eps: 1e-2, weight_decay, momentum, centered, padding: 0 };
-                let buffers = 1 + centered as usize + (momentum != 0.0) as usize;
-                compare(&gpu, buffers, |_, w, g, state| rmsprop(&p, w, g, state));
-            }
-            let p = Adagrad { lr: 0.1, eps: 1e-10, weight_decay };
-            compare(&gpu, 1, |_, w, g, state| adagrad(&p, w, g, state));
         }
     }
 

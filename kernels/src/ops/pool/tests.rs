@@ -1,5 +1,5 @@
 use super::*;
-use crate::device::gpu;
+use crate::device::gpus;
 use crate::split::same_bits_on_any_number_of_threads;
 use crate::{Element, Float};
 
@@ -167,47 +167,49 @@ fn wrong_sizes_are_errors() {
 
 #[test]
 fn a_gpu_finds_the_same_maxima_to_the_bit() {
-    let Some(gpu) = gpu() else { return };
-    for p in cases(true).chain(pools(LARGE, true)) {
-        let x = awkward::<f32>(p.in_len());
-        let (y, argmax) = max_forward_rung(0, &p, &x).unwrap();
-        // Sums of quarters are exact in any order.
-        let dy: Vec<f32> = (0..p.out_len()).map(|i| (i * 7919 % 64) as f32 * 0.25).collect();
-        let dy = Storage::from_slice(&Device::Cpu, &dy).unwrap();
-        let dx = max_backward_rung(0, &p, &argmax, &dy).unwrap();
-        let on_gpu = |x: &Storage| x.to_device(&gpu).unwrap();
-        for (rung, name) in GPU_RUNGS.iter().enumerate() {
-            let (got, got_argmax) = max_forward_rung(rung, &p, &on_gpu(&x)).unwrap();
-            assert_eq!(bits(&got_argmax), bits(&argmax), "{name}, {p:?}");
-            let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
-            let [got, wanted] = [got, y.to_device(&gpu).unwrap()].map(|y| y.to_vec::<f32>().unwrap());
-            assert!(got.iter().zip(&wanted).all(same), "{name}, {p:?}");
-            let got = max_backward_rung(rung, &p, &on_gpu(&argmax), &on_gpu(&dy)).unwrap();
-            assert_eq!(bits(&got), bits(&dx), "{name}, {p:?}");
+    for gpu in gpus() {
+        for p in cases(true).chain(pools(LARGE, true)) {
+            let x = awkward::<f32>(p.in_len());
+            let (y, argmax) = max_forward_rung(0, &p, &x).unwrap();
+            // Sums of quarters are exact in any order.
+            let dy: Vec<f32> = (0..p.out_len()).map(|i| (i * 7919 % 64) as f32 * 0.25).collect();
+            let dy = Storage::from_slice(&Device::Cpu, &dy).unwrap();
+            let dx = max_backward_rung(0, &p, &argmax, &dy).unwrap();
+            let on_gpu = |x: &Storage| x.to_device(&gpu).unwrap();
+            for (rung, name) in GPU_RUNGS.iter().enumerate() {
+                let (got, got_argmax) = max_forward_rung(rung, &p, &on_gpu(&x)).unwrap();
+                assert_eq!(bits(&got_argmax), bits(&argmax), "{name}, {p:?}");
+                let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+                let [got, wanted] = [got, y.to_device(&gpu).unwrap()].map(|y| y.to_vec::<f32>().unwrap());
+                assert!(got.iter().zip(&wanted).all(same), "{name}, {p:?}");
+                let got = max_backward_rung(rung, &p, &on_gpu(&argmax), &on_gpu(&dy)).unwrap();
+                assert_eq!(bits(&got), bits(&dx), "{name}, {p:?}");
+            }
         }
     }
 }
 
 #[test]
 fn a_gpu_takes_the_same_averages() {
-    let Some(gpu) = gpu() else { return };
-    let close = |got: &Storage, wanted: &Storage, what: &str| {
-        let (got, wanted) = (got.to_vec::<f32>().unwrap(), wanted.to_vec::<f64>().unwrap());
-        for (&got, &wanted) in got.iter().zip(&wanted) {
-            let apart = (f64::from(got) - wanted).abs();
-            assert!(apart <= 1e-6 || got.is_nan() && wanted.is_nan(), "{what}: {got} is not {wanted}");
-        }
-    };
-    let poolings = [true, false].map(|pad| cases(pad).chain(pools(LARGE, pad)));
-    for p in poolings.into_iter().flatten() {
-        let (x, dy) = (smooth(p.in_len()), smooth(p.out_len()));
-        let (y, dx) = (avg_forward(&p, &x).unwrap(), avg_backward(&p, &dy).unwrap());
-        let on_gpu =
-            |x: &Storage| crate::ops::convert::convert(x, DType::F32).unwrap().to_device(&gpu).unwrap();
-        for (rung, name) in GPU_RUNGS.iter().enumerate() {
-            let what = format!("{name}, {p:?}");
-            close(&avg_forward_rung(rung, &p, &on_gpu(&x)).unwrap(), &y, &what);
-            close(&avg_backward_rung(rung, &p, &on_gpu(&dy)).unwrap(), &dx, &what);
+    for gpu in gpus() {
+        let close = |got: &Storage, wanted: &Storage, what: &str| {
+            let (got, wanted) = (got.to_vec::<f32>().unwrap(), wanted.to_vec::<f64>().unwrap());
+            for (&got, &wanted) in got.iter().zip(&wanted) {
+                let apart = (f64::from(got) - wanted).abs();
+                assert!(apart <= 1e-6 || got.is_nan() && wanted.is_nan(), "{what}: {got} is not {wanted}");
+            }
+        };
+        let poolings = [true, false].map(|pad| cases(pad).chain(pools(LARGE, pad)));
+        for p in poolings.into_iter().flatten() {
+            let (x, dy) = (smooth(p.in_len()), smooth(p.out_len()));
+            let (y, dx) = (avg_forward(&p, &x).unwrap(), avg_backward(&p, &dy).unwrap());
+            let on_gpu =
+                |x: &Storage| crate::ops::convert::convert(x, DType::F32).unwrap().to_device(&gpu).unwrap();
+            for (rung, name) in GPU_RUNGS.iter().enumerate() {
+                let what = format!("{name}, {p:?}");
+                close(&avg_forward_rung(rung, &p, &on_gpu(&x)).unwrap(), &y, &what);
+                close(&avg_backward_rung(rung, &p, &on_gpu(&dy)).unwrap(), &dx, &what);
+            }
         }
     }
 }
