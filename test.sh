@@ -2,6 +2,7 @@
 # Runs every test. Needs Rust (https://rustup.rs), a C and a C++ compiler, and on Linux a Vulkan driver
 # for the compute shaders; installs the last three with apt-get where they are missing (Mesa's driver in
 # software, so no GPU is needed). NVIDIA's compiler for the CUDA kernels is fetched with pip into target/.
+# Where there is no NVIDIA GPU, the CUDA kernels run on a simulator that is built first (cudasim/).
 #
 #   VOXGRAD_REQUIRE=cpu       what must not be skipped, comma-separated: cpu, wgpu, cuda, nvrtc,
 #                             data (real data sets), conformance (more reference cases)
@@ -52,6 +53,16 @@ if [ "$(uname)" = Linux ] && [ -z "${VOXGRAD_NVRTC:-}" ]; then
     else
         unset VOXGRAD_NVRTC
         echo "test.sh: NVIDIA's compiler could not be fetched with pip; the CUDA kernels will not be compiled by it" >&2
+    fi
+fi
+# Without an NVIDIA GPU the CUDA kernels run on the simulator.
+if [ "$(uname)" = Linux ] && [ ! -e /dev/nvidia0 ]; then
+    if simulator=$(scripts/cudasim.sh); then
+        export LD_LIBRARY_PATH=$simulator${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+        # What the simulator compiles stays out of the user's cache.
+        export VOXGRAD_CUDA_CACHE=${VOXGRAD_CUDA_CACHE:-$simulator/cubin}
+    else
+        echo "test.sh: the simulator of CUDA could not be built; the CUDA kernels will not be run" >&2
     fi
 fi
 . scripts/beside.sh
