@@ -65,8 +65,8 @@
 //! every shape, and what was expected. A panic is a bug in the engine.
 
 pub use voxgrad_engine::{
-    DType, Device, Element, Error, PerDim, Result, Shape, Statistics, Tensor, checkpoint, data, gradcheck,
-    graph, is_grad_enabled, manual_seed, module, nn, no_grad, ops, optim, random,
+    DType, Device, Element, Error, PerDim, Result, Shape, Statistics, Tensor, TrainStep, checkpoint, data,
+    gradcheck, graph, is_grad_enabled, manual_seed, module, nn, no_grad, ops, optim, random,
 };
 pub use voxgrad_kernels as kernels;
 pub use voxgrad_models as models;

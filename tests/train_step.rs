@@ -1,0 +1,232 @@
+//! Recorded training steps: on every device the same bits as steps that launch every kernel on their own, also
+//! where something happens between two steps that a graph knows nothing of.
+
+mod common;
+
+use voxgrad::models::cifar2::nets::{Net, NetBatchNorm, NetDropout};
+use voxgrad::nn::Module;
+use voxgrad::ops::CrossEntropyOptions;
+use voxgrad::optim::{Adam, Optimizer, SGD};
+use voxgrad::random::{self, Rng};
+use voxgrad::{Device, Error, Result, Tensor, TrainStep, manual_seed};
+
+use common::{devices, say};
+
+const STEPS: usize = 8;
+
+/// What the steps of a training work on.
+struct Training {
+    device: Device,
+    model: Box<dyn Module>,
+    optimizer: Box<dyn Optimizer>,
+    step: TrainStep,
+    rng: Rng,
+    losses: Vec<Tensor>,
+}
+
+impl Training {
+    fn step(&mut self, batch: usize) -> Result<()> {
+        let labels: Vec<u32> = (0..batch).map(|_| self.rng.below(2) as u32).collect();
+        let pixels: Vec<f32> = (0..batch * 3072).map(|_| self.rng.normal()).collect();
+        let inputs = [
+            Tensor::new(&pixels, [batch, 3, 32, 32], &self.device)?,
+            Tensor::new(&labels, [batch], &self.device)?,
+        ];
+        let model = &self.model;
+        let loss = self.step.run(&mut *self.optimizer, &inputs, |batch| {
+            model.forward(&batch[0])?.cross_entropy(&batch[1], &CrossEntropyOptions::default())
+        })?;
+        self.losses.push(loss);
+        Ok(())
+    }
+
+    /// Losses, gradients, parameters and buffers, as bits.
+    fn bits(&self) -> Result<Vec<u32>> {
+        let mut all = Tensor::read_all::<f32>(&self.losses)?;
+        let grads: Vec<Tensor> = self.model.parameters().iter().filter_map(Tensor::grad).collect();
+        all.extend(Tensor::read_all::<f32>(&grads)?);
+        for (_, tensor) in self.model.state_dict()? {
+            all.extend(tensor.to_f64_vec()?.iter().map(|x| *x as f32));
+        }
+        Ok(all.iter().map(|x| x.to_bits()).collect())
+    }
+}
+
+/// A training by `lesson`, whose steps are `step`: its bits, and how many of its steps were replays.
+fn train(
+    device: &Device,
+    step: TrainStep,
+    lesson: &dyn Fn(&mut Training) -> Result<()>,
+    model: fn() -> Result<Box<dyn Module>>,
+    optimizer: fn(&dyn Module) -> Result<Box<dyn Optimizer>>,
+) -> (Vec<u32>, u64) {
+    manual_seed(3);
+    let model = model().unwrap();
+    model.to(device).unwrap();
+    model.train();
+    let optimizer = optimizer(&*model).unwrap();
+    let rng = Rng::new(3, 0);
+    let mut training = Training { device: device.clone(), model, optimizer, step, rng, losses: Vec::new() };
+    lesson(&mut training).unwrap();
+    (training.bits().unwrap(), training.step.replays())
+}
+
+/// Compares both ways on every device. On CUDA so many steps must have been replays.
+fn same_bits(
+    name: &str,
+    replays: u64,
+    lesson: &dyn Fn(&mut Training) -> Result<()>,
+    model: fn() -> Result<Box<dyn Module>>,
+    optimizer: fn(&dyn Module) -> Result<Box<dyn Optimizer>>,
+) {
+    for device in devices::present() {
+        let (eager, none) = train(&device, TrainStep::eager(), lesson, model, optimizer);
+        let (captured, replayed) = train(&device, TrainStep::capture(), lesson, model, optimizer);
+        say(format!("{name} on {device}: {replayed} replays"));
+        assert!(eager == captured, "{name} on {device}: a replay gives other bits");
+        let expected = if matches!(device, Device::Cuda(_)) { replays } else { 0 };
+        assert_eq!((none, replayed), (0, expected), "{name} on {device}");
+    }
+}
+
+fn baseline() -> Result<Box<dyn Module>> {
+    Ok(Box::new(Net::new()?))
+}
+
+fn sgd(model: &dyn Module) -> Result<Box<dyn Optimizer>> {
+    Ok(Box::new(SGD::new(model.parameters(), 1e-2)?))
+}
+
+#[test]
+fn a_learning_rate_that_changes() {
+    let lesson = |training: &mut Training| {
+        for i in 0..STEPS {
+            training.optimizer.set_lr(1e-2 / (i + 1) as f64)?;
+            training.step(4)?;
+        }
+        Ok(())
+    };
+    let optimizer = |model: &dyn Module| -> Result<Box<dyn Optimizer>> {
+        Ok(Box::new(SGD::new(model.parameters(), 1e-2)?.momentum(0.9)?))
+    };
+    same_bits("the baseline", STEPS as u64 - 2, &lesson, baseline, optimizer);
+}
+
+#[test]
+fn dropout_and_adam_with_a_smaller_batch_between() {
+    let lesson = |training: &mut Training| {
+        for i in 0..STEPS {
+            // It draws random numbers too, and leaves other gradients.
+            training.step(if i == 5 { 3 } else { 4 })?;
+        }
+        Ok(())
+    };
+    let model = || -> Result<Box<dyn Module>> { Ok(Box::new(NetDropout::new()?)) };
+    let optimizer = |model: &dyn Module| -> Result<Box<dyn Optimizer>> {
+        Ok(Box::new(Adam::new(model.parameters(), 1e-3)?))
+    };
+    same_bits("the network with dropout", STEPS as u64 - 3, &lesson, model, optimizer);
+}
+
+#[test]
+fn batch_norm_that_is_measured_between() {
+    let lesson = |training: &mut Training| {
+        for i in 0..STEPS {
+            training.step(4)?;
+            if i == 4 {
+                training.model.eval();
+                let x = Tensor::full(0.5, [2, 3, 32, 32], voxgrad::DType::F32, &training.device)?;
+                training.model.forward(&x)?.to_f64_vec()?;
+                training.model.train();
+            }
+        }
+        Ok(())
+    };
+    let model = || -> Result<Box<dyn Module>> { Ok(Box::new(NetBatchNorm::new()?)) };
+    same_bits("the network with batch-norm", STEPS as u64 - 2, &lesson, model, sgd);
+}
+
+/// Weights that were replaced lie in other memory: the step is recorded anew.
+#[test]
+fn weights_that_are_loaded_between() {
+    let lesson = |training: &mut Training| {
+        let mut saved = None;
+        for i in 0..STEPS {
+            training.step(4)?;
+            if i == 2 {
+                saved = Some(training.model.state_dict()?);
+            }
+            if i == 4 {
+                training.model.load_state_dict(&saved.take().expect("saved before"))?;
+            }
+        }
+        Ok(())
+    };
+    // Of steps 0 to 7, 2, 6 and 7 are replays: 3 finds its memory shared with what was saved, and before 4 and 5 the
+    // weights have moved.
+    same_bits("a training with saved weights", 3, &lesson, baseline, sgd);
+}
+
+/// What somebody keeps of an earlier step stays what it was.
+#[test]
+fn copies_keep_their_values() {
+    for device in devices::present() {
+        let lesson = |training: &mut Training| {
+            for _ in 0..4 {
+                training.step(4)?;
+            }
+            let parameters = training.model.parameters();
+            let kept: Vec<Tensor> = parameters
+                .iter()
+                .map(Tensor::detach)
+                .chain(parameters.iter().filter_map(Tensor::grad))
+                .collect();
+            let before = Tensor::read_all::<f32>(&kept)?;
+            training.step(4)?;
+            training.step(4)?;
+            assert_eq!(Tensor::read_all::<f32>(&kept)?, before, "{}", training.device);
+            Ok(())
+        };
+        train(&device, TrainStep::capture(), &lesson, baseline, sgd);
+    }
+}
+
+/// A loss that reads from the device cannot be recorded, and is none the worse for it.
+#[test]
+fn a_step_that_reads() {
+    for device in devices::present() {
+        let run = |mut step: TrainStep| -> Result<(Vec<f64>, u64)> {
+            manual_seed(3);
+            let w = Tensor::full(1.0, [100], voxgrad::DType::F32, &device)?.requires_grad();
+            let mut optimizer = SGD::new(vec![w.clone()], 0.1)?;
+            let x = Tensor::full(2.0, [100], voxgrad::DType::F32, &device)?;
+            for _ in 0..5 {
+                step.run(&mut optimizer, std::slice::from_ref(&x), |x| {
+                    let y = x[0].mul(&w)?.dropout(0.5)?;
+                    let sum = y.sum_all()?.item()?;
+                    y.mul_scalar(1.0 / (1.0 + sum))?.square()?.mean_all()
+                })?;
+            }
+            assert_eq!(random::rng_state().offset, 5, "one draw a step");
+            Ok((w.to_f64_vec()?, step.replays()))
+        };
+        let (eager, captured) = (run(TrainStep::eager()).unwrap(), run(TrainStep::capture()).unwrap());
+        assert_eq!(eager, captured, "{device}");
+    }
+}
+
+/// An error of the loss is the caller's, whether the step is recorded or not.
+#[test]
+fn an_error_of_the_loss() {
+    for device in devices::present() {
+        let w = Tensor::full(1.0, [4], voxgrad::DType::F32, &device).unwrap().requires_grad();
+        let x = Tensor::full(1.0, [3], voxgrad::DType::F32, &device).unwrap();
+        let mut optimizer = SGD::new(vec![w.clone()], 0.1).unwrap();
+        let mut step = TrainStep::capture();
+        for _ in 0..3 {
+            let error = step.run(&mut optimizer, std::slice::from_ref(&x), |x| x[0].add(&w)?.sum_all());
+            let error: Error = error.unwrap_err();
+            assert!(error.to_string().contains("[3]"), "{error}");
+        }
+    }
+}
