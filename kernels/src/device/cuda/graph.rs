@@ -205,10 +205,23 @@ fn discard(stream: CUstream) {
 #[derive(Debug)]
 pub struct Capture {
     device: CudaDevice,
+    /// Dropped last.
+    _shut: Opens,
+}
+
+/// Opens the gate that a capture has shut.
+#[derive(Debug)]
+struct Opens(CudaDevice);
+
+impl Drop for Opens {
+    fn drop(&mut self) {
+        self.0.0.gate.open();
+    }
 }
 
 impl CudaDevice {
     /// Begins to capture a graph: from now on launches of this thread do not run, but become a part of it.
+    /// Other threads that give something to the device wait until the capture has ended.
     /// Buffers can be made, dropped and copied. Reading, uploading and waiting are errors and end the
     /// capture. Every kernel should have been launched before, by a step that is not captured: what is made
     /// once (an optimizer's state) would otherwise be made by every launch of the graph.
@@ -221,6 +234,9 @@ impl CudaDevice {
         self.function(&ADVANCE)?;
         let clock = self.allocate(8)?;
         call!(cuMemsetD32Async(clock.address(), 0, 2, self.0.stream)).map_err(fail)?;
+        let Some(shut) = self.0.gate.shut() else {
+            return wrong("this thread is capturing or changing another one");
+        };
         let mut mode = lock(&self.0.mode);
         if !matches!(*mode, Mode::Eager) {
             drop(mode); // before the clock, whose end asks for the mode
@@ -242,7 +258,8 @@ impl CudaDevice {
             launches: 0,
         });
         drop(mode);
-        Ok(Capture { device: self.clone() })
+        shut.keep();
+        Ok(Capture { device: self.clone(), _shut: Opens(self.clone()) })
     }
 
     /// Runs `work`, in which launches of kernels whose parameters change do not run but leave their
@@ -259,6 +276,9 @@ impl CudaDevice {
             }
         }
         self.ready()?;
+        let Some(_shut) = self.0.gate.shut() else {
+            return wrong("this thread is capturing or changing another one");
+        };
         let mut mode = lock(&self.0.mode);
         if !matches!(*mode, Mode::Eager) {
             return wrong("another one is being captured or changed");
@@ -372,6 +392,7 @@ impl CudaGraph {
         let device = self.device.clone();
         let fail = |failure| device.failed(|| "a launch of a CUDA graph".into(), failure);
         device.ready()?;
+        let _turn = device.0.gate.turn();
         device.refuse_in_capture(|| "a launch of a CUDA graph".into())?;
         if let Some(changes) = changes {
             let names = |names: Vec<&str>| names.join(", ");

@@ -111,6 +111,7 @@ impl CudaDevice {
         }
         let gpu = buffers.iter().map(|buffer| buffer.gpu()?.cuda()).collect::<Result<Vec<&CudaBuffer>>>()?;
 
+        let _turn = self.0.gate.turn();
         let mut mode = lock(&self.0.mode);
         if mode.collects(kernel, params)? {
             return Ok(());

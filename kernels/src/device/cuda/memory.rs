@@ -105,6 +105,7 @@ impl CudaDevice {
         if addresses.is_empty() {
             return;
         }
+        let _turn = self.0.gate.turn();
         let mut garbage = lock(&self.0.garbage);
         garbage.extend(addresses);
         if self.ready().is_err() || lock(&self.0.mode).is_capturing() {

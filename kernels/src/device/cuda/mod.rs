@@ -22,6 +22,7 @@ mod card;
 mod compile;
 mod driver;
 mod function;
+mod gate;
 mod graph;
 mod launch;
 mod log;
@@ -39,6 +40,7 @@ use card::Card;
 use compile::Nvrtc;
 use driver::{Failure, call};
 use function::Functions;
+use gate::Gate;
 use graph::{ADVANCE, Mode};
 pub use graph::{Capture, Changes, CudaGraph};
 use launch::Issued;
@@ -73,6 +75,7 @@ struct Inner {
     staging: Mutex<Staging>,
     issued: Mutex<Issued>,
     mode: Mutex<Mode>,
+    gate: Gate,
     /// Why the device is gone: from then on nothing works any more.
     lost: Mutex<Option<String>>,
 }
@@ -143,6 +146,7 @@ impl CudaDevice {
             staging: Mutex::default(),
             issued: Mutex::default(),
             mode: Mutex::default(),
+            gate: Gate::default(),
             lost: Mutex::default(),
         };
         let device = CudaDevice(Arc::new(inner));

@@ -94,6 +94,7 @@ impl CudaDevice {
     pub(crate) fn upload(&self, to: &CudaBuffer, data: &[u8]) -> Result<()> {
         let doing = || format!("an upload of {} bytes", data.len());
         self.ready()?;
+        let _turn = self.0.gate.turn();
         self.refuse_in_capture(doing)?;
         let mut staging = lock(&self.0.staging);
         let mut copied = Ok(());
@@ -112,6 +113,7 @@ impl CudaDevice {
         if bytes == 0 {
             return Ok(());
         }
+        let _turn = self.0.gate.turn();
         let mut mode = lock(&self.0.mode);
         mode.uses(&[from.block(), to.block()])?;
         call!(cuMemcpyDtoDAsync_v2(to.address(), from.address(), bytes, self.0.stream))
@@ -126,6 +128,7 @@ impl CudaDevice {
         let bytes: usize = from.iter().map(|(_, bytes)| bytes).sum();
         let doing = || format!("a read of {bytes} bytes");
         self.ready()?;
+        let _turn = self.0.gate.turn();
         self.refuse_in_capture(doing)?;
         let mut data = vec![0; bytes];
         let read = lock(&self.0.staging).read(self, from, &mut data);
