@@ -11,7 +11,6 @@ use voxgrad_engine::ops::CrossEntropyOptions;
 use voxgrad_engine::optim::{Optimizer, SGD};
 use voxgrad_engine::random::Rng;
 use voxgrad_engine::{Device, Tensor, manual_seed, no_grad};
-use voxgrad_kernels::device::WgpuDevice;
 use voxgrad_models::cifar2::nets::Net;
 
 const BATCH: usize = 64;
@@ -54,28 +53,28 @@ fn train_step(criterion: &mut Criterion) {
         })
     });
     group.finish();
-    if let Device::Wgpu(gpu) = &device {
+    if device != Device::Cpu {
         let step = |optimizer: &mut SGD| {
             optimizer.zero_grad();
             let loss = model.forward(&images)?.cross_entropy(&labels, &CrossEntropyOptions::default())?;
             loss.backward()?;
             optimizer.step()
         };
-        host_side(&device, gpu, || step(&mut optimizer).unwrap());
+        host_side(&device, || step(&mut optimizer).unwrap());
     }
 }
 
 /// What a step costs the host, which is what a slow adapter in software says something about: the
 /// median of 100 steps. The device is waited for after each, so that its work does not get in the way.
-fn host_side(device: &Device, gpu: &WgpuDevice, mut step: impl FnMut()) {
+fn host_side(device: &Device, mut step: impl FnMut()) {
     let mut steps: Vec<[f64; 5]> = Vec::new();
     for _ in 0..100 {
         device.synchronize().unwrap();
-        let before = gpu.counters();
+        let before = device.counters();
         step();
-        let recorded = gpu.counters();
+        let recorded = device.counters();
         device.synchronize().unwrap();
-        let after = gpu.counters();
+        let after = device.counters();
         let launches = (recorded.launches - before.launches) as f64;
         let per_launch = |time: Duration| time.as_secs_f64() * 1e6 / launches;
         steps.push([

@@ -12,6 +12,9 @@ fn main() {
         let (name, backend, driver) = (&adapter.name, &adapter.backend, &adapter.driver);
         console.say(&format!("wgpu:{number:<5} {name} ({kind}, {backend}, {driver})"));
     }
+    for (number, name) in Device::cuda_cards().iter().enumerate() {
+        println!("cuda:{number:<5} {name}");
+    }
     for name in ["wgpu", "cuda", "auto"] {
         console.say(&match Device::by_name(name) {
             Ok(device) => format!("{name:<10} is {device}"),

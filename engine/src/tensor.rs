@@ -194,7 +194,7 @@ impl Tensor {
 
     /// Copies the values of a tensor of the same size, type and device into this one's memory.
     pub(crate) fn overwrite(&self, values: &Tensor) -> Result<()> {
-        self.update(|storage| Ok(storage.overwrite(&values.storage())?))
+        self.update(|storage| Ok(storage.copy_from(&values.storage())?))
     }
 
     /// How many tensors and graphs hold the buffer.

@@ -121,22 +121,31 @@ impl Storage {
         }
     }
 
-    /// Copies the numbers of a buffer of the same device, type and size into this one.
+    /// Writes the numbers of a buffer of the same type and length over its own: what a captured training
+    /// step, which always reads the same memory, is given a batch by.
     ///
     /// # Errors
-    /// When it is on another device, of another type or of another size.
-    pub fn overwrite(&mut self, from: &Storage) -> Result<()> {
-        same_device_and_dtype("overwrite", &[self, from])?;
-        if self.len != from.len {
-            let message = format!("{} elements do not fit in the place of {}", from.len, self.len);
-            return Err(Error::Shape { op: "overwrite", message });
+    /// [`Error::Shape`] or [`Error::DTypeMismatch`] for another kind of buffer; otherwise as [`Storage::to_vec`].
+    pub fn copy_from(&mut self, from: &Storage) -> Result<()> {
+        if from.dtype != self.dtype {
+            return Err(Error::DTypeMismatch { op: "copy", left: self.dtype, right: from.dtype });
         }
-        match &from.memory {
-            Memory::Cpu(_) => for_element!(self.dtype, T => {
-                self.as_mut_slice::<T>()?.copy_from_slice(from.as_slice::<T>()?);
+        if from.len != self.len {
+            let message = format!("{} elements cannot be copied over {}", from.len, self.len);
+            return Err(Error::Shape { op: "copy", message });
+        }
+        let bytes = self.len * self.dtype.size();
+        match (&self.memory, &from.memory) {
+            (Memory::Gpu(to), Memory::Gpu(there)) if from.device() == self.device() => {
+                there.copy_to(to, bytes)
+            }
+            (Memory::Gpu(to), _) => {
+                for_element!(self.dtype, T => to.upload(bytemuck::cast_slice(&from.to_vec::<T>()?)))
+            }
+            (Memory::Cpu(_), _) => {
+                for_element!(self.dtype, T => self.as_mut_slice::<T>()?.copy_from_slice(&from.to_vec::<T>()?));
                 Ok(())
-            }),
-            Memory::Gpu(buffer) => buffer.copy_to(self.gpu()?, self.len * self.dtype.size()),
+            }
         }
     }
 

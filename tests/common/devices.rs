@@ -20,6 +20,15 @@ pub fn find(kind: &str) -> Option<Device> {
     device.map_err(|error| super::require::skip(kind, error)).ok()
 }
 
+/// The name that `Device::by_name` takes for a device.
+pub fn name_of(device: &Device) -> String {
+    match device {
+        Device::Cpu => "cpu".into(),
+        Device::Cuda(_) => device.to_string().split(' ').next().unwrap().into(),
+        Device::Wgpu(gpu) => format!("wgpu:{}", gpu.adapter_name()),
+    }
+}
+
 /// A hardware GPU, or where there is none the first adapter in software: a test wants its kernels
 /// run, however slowly.
 fn wgpu() -> Result<Device> {

@@ -230,14 +230,6 @@ fn settings_are_checked_before_anything_is_touched() {
     assert!(!base.path().join("out").exists());
 }
 
-/// What `--device` is given to mean this one.
-pub fn option(device: &Device) -> String {
-    match device {
-        Device::Wgpu(gpu) => format!("wgpu:{}", gpu.adapter_name()),
-        _ => device.to_string(),
-    }
-}
-
 /// The losses of two runs on two devices are equal within 1e-4 of their size.
 pub fn assert_same_losses(ours: &Path, theirs: &Path) {
     for (our_epoch, their_epoch) in metrics(ours).iter().zip(metrics(theirs)) {
@@ -256,7 +248,8 @@ fn a_lesson_on_a_gpu_is_the_lesson_on_the_cpu() {
     let on_cpu = settings(base.path());
     run(&on_cpu).1.unwrap();
     for device in devices::present().iter().filter(|device| **device != Device::Cpu) {
-        let whole = Settings { device: option(device), out: base.path().join("whole"), ..on_cpu.clone() };
+        let whole =
+            Settings { device: devices::name_of(device), out: base.path().join("whole"), ..on_cpu.clone() };
         run(&whole).1.unwrap();
         assert_same_losses(&whole.out, &on_cpu.out);
         let parts = Settings { epochs: 1, out: base.path().join("parts"), ..whole.clone() };

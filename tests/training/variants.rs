@@ -8,7 +8,7 @@ use voxgrad::models::cifar2::{MODELS, Quirks, Settings};
 use voxgrad::models::trainer::Outcome;
 use voxgrad::{Device, checkpoint};
 
-use crate::lesson::{assert_same_losses, option, refusal, run, settings};
+use crate::lesson::{assert_same_losses, refusal, run, settings};
 use crate::{devices, metrics, write_cifar2};
 
 /// Two epochs of `model`; of few blocks, if it has any.
@@ -73,7 +73,7 @@ fn every_variant_trains_on_every_device_as_on_the_cpu() {
         train(&on_cpu);
         for device in devices.iter().filter(|device| **device != Device::Cpu) {
             let out = base.path().join(format!("{model} on a GPU"));
-            let on_gpu = Settings { device: option(device), out, ..on_cpu.clone() };
+            let on_gpu = Settings { device: devices::name_of(device), out, ..on_cpu.clone() };
             train(&on_gpu);
             assert_same_losses(&on_gpu.out, &on_cpu.out);
         }

@@ -16,8 +16,8 @@ impl GpuBuffer {
     /// Where it lives.
     pub fn home(&self) -> Device {
         match self {
-            GpuBuffer::Cuda(buffer) => Device::Cuda(buffer.device().clone()),
-            GpuBuffer::Wgpu(buffer) => Device::Wgpu(buffer.device().clone()),
+            GpuBuffer::Cuda(buffer) => buffer.home(),
+            GpuBuffer::Wgpu(buffer) => buffer.home(),
         }
     }
 

@@ -58,6 +58,12 @@ impl Device {
         CudaDevice::open(ordinal).map(Device::Cuda)
     }
 
+    /// The names of all NVIDIA GPUs that CUDA shows, by their number; none where something is missing that
+    /// [`Device::cuda`] needs.
+    pub fn cuda_cards() -> Vec<String> {
+        cuda::cards()
+    }
+
     /// The first hardware GPU that Vulkan, Metal or DX12 reaches, or the adapter that
     /// `VOXGRAD_WGPU_ADAPTER` names (see [`Device::wgpu_named`]).
     ///
@@ -192,23 +198,25 @@ impl fmt::Display for Device {
     }
 }
 
-/// For tests: a GPU, or else the first adapter in software, or none and a line that says why.
+/// For tests: a GPU of each kind, wgpu's in software if need be. A kind that isn't there is left out with
+/// a line that says why, or fails the test when `VOXGRAD_REQUIRE` names it.
 #[cfg(test)]
-pub(crate) fn gpu() -> Option<Device> {
+pub(crate) fn gpus() -> Vec<Device> {
     let software = |error| match Device::wgpu_adapters().first() {
         Some(adapter) if std::env::var_os("VOXGRAD_WGPU_ADAPTER").is_none() => {
             Device::wgpu_named(&adapter.name)
         }
         _ => Err(error),
     };
-    let gpu = Device::wgpu().or_else(software);
-    let required = std::env::var("VOXGRAD_REQUIRE").is_ok_and(|names| names.contains("wgpu"));
-    match gpu {
+    let required = std::env::var("VOXGRAD_REQUIRE").unwrap_or_default();
+    let all = [("wgpu", Device::wgpu().or_else(software)), ("cuda", Device::cuda(0))];
+    let there = all.into_iter().filter_map(|(kind, device)| match device {
         Ok(gpu) => Some(gpu),
-        Err(error) if required => panic!("VOXGRAD_REQUIRE asks for wgpu: {error}"),
+        Err(error) if required.contains(kind) => panic!("VOXGRAD_REQUIRE asks for {kind}: {error}"),
         Err(error) => {
-            eprintln!("skipped, needs wgpu: {error}");
+            eprintln!("skipped, needs {kind}: {error}");
             None
         }
-    }
+    });
+    there.collect()
 }

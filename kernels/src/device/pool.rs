@@ -2,7 +2,7 @@
 //!
 //! A training step asks for the same sizes again and again, and making a buffer costs far more than a
 //! launch. A freed buffer may still be in use by launches that were issued before; that is no
-//! danger, because whoever gets it next issues his after them.
+//! danger, because the launches of whoever gets it next come after them.
 
 use std::collections::HashMap;
 

@@ -68,6 +68,10 @@ impl WgpuDevice {
         match *self {}
     }
 
+    pub(crate) fn home(&self) -> super::Device {
+        match *self {}
+    }
+
     pub(crate) fn allocate(&self, _: usize) -> Result<WgpuBuffer> {
         match *self {}
     }

@@ -1,9 +1,9 @@
 //! Machine code of kernels on disk, so that they are compiled once and not in every run.
 //!
-//! A file is named by a hash of all that the code depends on, and begins with a checksum of the rest. It
-//! is written beside its place and then renamed: two processes that fill the cache at once give each
-//! other whole files. A damaged file counts as none. Nothing that goes wrong here is an error: kernels
-//! are compiled without a cache as well.
+//! A file is named by a hash of all that the code depends on, and begins with a checksum of its name and
+//! the code. It is written beside its place and then renamed: two processes that fill the cache at once
+//! give each other whole files. A damaged file counts as none. Nothing that goes wrong here is an error:
+//! kernels are compiled without a cache as well.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -56,24 +56,31 @@ impl Cache {
     pub fn read(&self, key: &str) -> Option<Vec<u8>> {
         let file = fs::read(self.path(key)?).ok()?;
         let (checksum, code) = file.split_at_checked(CHECKSUM)?;
-        (Sha256::digest(code)[..] == *checksum).then(|| code.to_vec())
+        (self.checksum(key, code)[..] == *checksum).then(|| code.to_vec())
     }
 
     /// Keeps `code` under a name, if the folder can be written.
     pub fn write(&self, key: &str, code: &[u8]) {
         let Some(path) = self.path(key) else { return };
-        if let Err(error) = self.try_write(&path, code) {
+        if let Err(error) = self.try_write(&path, key, code) {
             if log::level() >= 1 {
                 eprintln!("machine code is not kept in {}: {error}", path.display());
             }
         }
     }
 
-    fn try_write(&self, path: &std::path::Path, code: &[u8]) -> std::io::Result<()> {
+    fn checksum(&self, key: &str, code: &[u8]) -> [u8; CHECKSUM] {
+        let mut hash = Sha256::new();
+        hash.update(key);
+        hash.update(code);
+        hash.finalize().into()
+    }
+
+    fn try_write(&self, path: &std::path::Path, key: &str, code: &[u8]) -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(path);
         fs::create_dir_all(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&Sha256::digest(code))?;
+        file.write_all(&self.checksum(key, code))?;
         file.write_all(code)?;
         file.persist(path)?;
         Ok(())
@@ -100,6 +107,10 @@ mod tests {
         }
         cache.write(&key, b"other code");
         assert_eq!(cache.read(&key).unwrap(), b"other code");
+        let other = cache.key(&["another text", "sm_90"]);
+        fs::copy(&path, cache.path(&other).unwrap()).unwrap();
+        assert_eq!(cache.read(&other), None, "what was kept under another name");
+        fs::remove_file(cache.path(&other).unwrap()).unwrap();
         let files = fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(files, 1, "no temporary file is left behind");
     }

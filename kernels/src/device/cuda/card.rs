@@ -41,25 +41,42 @@ fn libraries() -> Result<(), String> {
     }
 }
 
+/// Starts the driver, whose version this is, and NVRTC.
+fn start() -> Result<(i32, Nvrtc), String> {
+    libraries()?;
+    let driver = driver::version()?;
+    let nvrtc = Nvrtc::open()?;
+    call!(cuInit(0)).map_err(no_card)?;
+    Ok((driver, nvrtc))
+}
+
+/// The names of all cards.
+fn names() -> Result<Vec<String>, String> {
+    let mut count = 0;
+    call!(cuDeviceGetCount(&mut count)).map_err(no_card)?;
+    let names = (0..count).map(|i| name(device(i)?));
+    names.collect::<Result<_, _>>().map_err(|failure| failure.to_string())
+}
+
+/// See [`Device::cuda_cards`](crate::Device::cuda_cards).
+pub fn cards() -> Vec<String> {
+    start().and_then(|_| names()).unwrap_or_default()
+}
+
 impl Card {
     /// Card number `ordinal`, or why it cannot be used.
     pub fn find(ordinal: usize) -> Result<Card, String> {
-        libraries()?;
-        let driver = driver::version()?;
-        let nvrtc = Nvrtc::open()?;
-        call!(cuInit(0)).map_err(no_card)?;
-        let mut count = 0;
-        call!(cuDeviceGetCount(&mut count)).map_err(no_card)?;
-        if count == 0 {
+        let (driver, nvrtc) = start()?;
+        let names = names()?;
+        if names.is_empty() {
             return Err(NO_CARD.into());
         }
-        let in_words = |failure: Failure| failure.to_string();
-        if ordinal >= count as usize {
-            let names = (0..count).map(|i| Ok(format!("{i}: {}", name(device(i)?)?)));
-            let names: Vec<String> = names.collect::<Result<_, _>>().map_err(in_words)?;
+        if ordinal >= names.len() {
+            let names: Vec<String> =
+                names.iter().enumerate().map(|(i, name)| format!("{i}: {name}")).collect();
             return Err(format!("there is no GPU of that number; there are {}", names.join(", ")));
         }
-        Card::describe(ordinal as i32, driver, nvrtc).map_err(in_words)
+        Card::describe(ordinal as i32, driver, nvrtc).map_err(|failure| failure.to_string())
     }
 
     fn describe(ordinal: i32, driver: i32, nvrtc: Nvrtc) -> Result<Card, Failure> {

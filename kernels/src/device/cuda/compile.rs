@@ -160,6 +160,22 @@ mod tests {
         assert!(nvrtc.architecture((11, 0)).is_err());
     }
 
+    /// CUBIN is ELF.
+    #[test]
+    fn machine_code_comes_out() {
+        let Some(nvrtc) = nvrtc() else { return };
+        static ONE: Source = Source {
+            name: "one",
+            wgsl: "",
+            cuda: "struct One { u32 n; };\nextern \"C\" __global__ __launch_bounds__(1)\nvoid one(One p, float* x) { x[0] = INFINITY; }\n",
+        };
+        for architecture in [75, 90] {
+            let options = [format!("--gpu-architecture=sm_{architecture}"), "-std=c++17".into()];
+            let code = nvrtc.compile("one", &text(&ONE), &options).unwrap();
+            assert_eq!(code[..4], *b"\x7fELF");
+        }
+    }
+
     #[test]
     fn an_error_names_the_file_and_its_line() {
         let Some(nvrtc) = nvrtc() else { return };

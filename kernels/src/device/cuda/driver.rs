@@ -62,7 +62,6 @@ pub(super) const CALLS: &[&str] = &[
     "cuMemsetD32Async",
     "cuModuleGetFunction",
     "cuModuleLoadData",
-    "cuModuleUnload",
     "cuStreamBeginCapture_v2",
     "cuStreamCreate",
     "cuStreamEndCapture",

@@ -8,9 +8,9 @@ use cudarc::driver::sys::CUdeviceptr;
 
 use super::driver::{Failure, call};
 use super::function::Function;
-use super::graph::Changing;
 use super::log::Timer;
 use super::memory::CudaBuffer;
+use super::mode::Changing;
 use super::{CudaDevice, lock};
 use crate::device::{Counters, Grid, Kernel, log};
 use crate::{Error, Result, Storage};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cudarc::driver::sys::{CUevent, CUstream};
+use cudarc::driver::sys::{CUevent, CUevent_flags, CUstream};
 
 use super::CudaDevice;
 use super::driver::{Failure, call, old};
@@ -21,9 +21,14 @@ pub(super) struct Event(CUevent);
 unsafe impl Send for Event {}
 
 impl Event {
+    /// One that can be waited for.
     pub fn new() -> Result<Event, Failure> {
+        Event::with(CUevent_flags::CU_EVENT_DISABLE_TIMING)
+    }
+
+    fn with(flags: CUevent_flags) -> Result<Event, Failure> {
         let mut event = std::ptr::null_mut();
-        call!(cuEventCreate(&mut event, 0)).map(|()| Event(event))
+        call!(cuEventCreate(&mut event, flags as u32)).map(|()| Event(event))
     }
 
     /// Now: after all that was given to the stream.
@@ -46,7 +51,8 @@ impl Drop for Event {
 
 impl Timer {
     pub fn start(device: &CudaDevice) -> Result<Timer, Failure> {
-        let timer = Timer { stream: device.0.stream, begin: Event::new()?, end: Event::new()? };
+        let event = || Event::with(CUevent_flags::CU_EVENT_DEFAULT);
+        let timer = Timer { stream: device.0.stream, begin: event()?, end: event()? };
         timer.begin.record(timer.stream)?;
         Ok(timer)
     }

@@ -33,6 +33,11 @@ impl CudaBuffer {
         &self.block.device
     }
 
+    /// Where it lives.
+    pub fn home(&self) -> Device {
+        Device::Cuda(self.device().clone())
+    }
+
     pub(super) fn block(&self) -> &Arc<Block> {
         &self.block
     }

@@ -11,6 +11,7 @@
 //! launch.rs     launches, checked and given to the stream
 //! transfer.rs   data to the card and back, and waiting for it
 //! graph.rs      many launches captured once and launched as one
+//! mode.rs       what is noted meanwhile
 //! log.rs        times for KERNEL_LOG
 //! ```
 //! Everything goes into one stream, in order, and runs there while the host goes on. Only reading a value
@@ -27,7 +28,10 @@ mod graph;
 mod launch;
 mod log;
 mod memory;
+mod mode;
 pub(crate) mod signature;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::collections::HashMap;
@@ -37,14 +41,17 @@ use std::sync::{Arc, Mutex};
 use cudarc::driver::sys::{CUcontext, CUdeviceptr, CUstream};
 
 use card::Card;
+pub use card::cards;
 use compile::Nvrtc;
 use driver::{Failure, call};
 use function::Functions;
 use gate::Gate;
-use graph::{ADVANCE, Mode};
-pub use graph::{Capture, Changes, CudaGraph};
+use graph::ADVANCE;
+pub use graph::{Capture, CudaGraph};
 use launch::Issued;
 pub(crate) use memory::CudaBuffer;
+pub use mode::Changes;
+use mode::Mode;
 use transfer::Staging;
 
 use super::pool::Pool;

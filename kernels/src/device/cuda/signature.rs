@@ -96,9 +96,9 @@ impl Signature {
     /// The declaration of `entry` in a text, or why it cannot be read.
     pub fn of(text: &str, entry: &str) -> Result<Signature, String> {
         let text = without_comments(text);
-        let declarations = text.split("__global__").skip(1);
-        let (head, arguments) = declarations
-            .filter_map(|rest| rest.split_once(')').map(|_| rest))
+        let (head, arguments) = text
+            .split("__global__")
+            .skip(1)
             .find_map(|rest| {
                 let (head, rest) = rest.split_once('{')?.0.split_once("void ")?;
                 let (name, arguments) = rest.split_once('(')?;
@@ -114,7 +114,7 @@ impl Signature {
         let mut arguments =
             arguments.split(',').map(|argument| argument.split_whitespace().collect::<Vec<_>>());
         let params = match arguments.next().as_deref() {
-            Some([kind, _name]) => Struct::find(&text, kind)?,
+            Some([kind, name]) if !kind.contains('*') && !name.starts_with('*') => Struct::find(&text, kind)?,
             first => {
                 return Err(format!("the first argument of {entry} is no parameter struct but {first:?}"));
             }

@@ -27,6 +27,11 @@ impl WgpuBuffer {
         &self.device
     }
 
+    /// Where it lives.
+    pub fn home(&self) -> Device {
+        Device::Wgpu(self.device.clone())
+    }
+
     pub(super) fn memory(&self) -> &Numbered {
         &self.memory
     }
