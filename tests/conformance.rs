@@ -25,8 +25,8 @@ use case::{Case, Result};
 use check::Report;
 use common::say;
 
-/// The cases that belong to the repository.
-const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/cases");
+/// The cases that belong to the repository. A test is run in the folder of its package.
+const OWN: &str = "tests/conformance/cases";
 
 /// The folders to run.
 fn folders() -> Vec<PathBuf> {

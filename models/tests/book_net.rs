@@ -1,15 +1,14 @@
 //! The book's network from outside: with PyTorch's weights, as a table, and with images it can't take.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use voxgrad_engine::nn::Module;
 use voxgrad_engine::{DType, Device, Result, Tensor, checkpoint};
 use voxgrad_models::cifar2::nets::{Net, NetResDeep, NetWidth};
 
-/// A file that engine/tests/pytorch/make.py has written.
+/// A file that engine/tests/pytorch/make.py has written. A test is run in the folder of its package.
 fn load(name: &str) -> Vec<(String, Tensor)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/pytorch/files");
-    checkpoint::load(folder.join(name)).unwrap().0
+    checkpoint::load(Path::new("../engine/tests/pytorch/files").join(name)).unwrap().0
 }
 
 /// Two images, made of the same numbers as those that PyTorch was given.

@@ -10,10 +10,14 @@ use voxgrad::models::cifar2::{MODELS, Settings};
 
 use crate::{metrics, write_cifar2};
 
-/// The programs of the examples, built like this test.
+/// The programs of the examples, built like this test; or those in the folder that `VOXGRAD_EXAMPLES`
+/// names, where there is no cargo.
 fn program(example: &str) -> PathBuf {
     static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
     let programs = PROGRAMS.get_or_init(|| {
+        if let Some(built) = std::env::var_os("VOXGRAD_EXAMPLES") {
+            return built.into();
+        }
         let this = std::env::current_exe().unwrap(); // target/<profile>/deps/training-<hash>
         let profile = this.parent().and_then(Path::parent).unwrap();
         let name = if profile.ends_with("release") { "release" } else { "test" };

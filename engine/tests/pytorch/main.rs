@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use tempfile::NamedTempFile;
 use voxgrad_engine::checkpoint::{self, Checkpoint};
 
-/// A file that make.py has written.
+/// A file that make.py has written. A test is run in the folder of its package.
 fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch/files").join(name)
+    PathBuf::from("tests/pytorch/files").join(name)
 }
 
 /// Reads these bytes as a file, and checks that no buffer was asked for that is much larger.
