@@ -5,6 +5,7 @@
 mod library;
 mod usage;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -71,14 +72,18 @@ fn every_kernel_compiles_for_every_architecture() {
         SOURCES.iter().flat_map(|source| architectures.iter().map(|&sm| (*source, sm))).collect();
     let results: Vec<_> = tasks.par_iter().map(|(source, sm)| compile(&nvrtc, source, *sm)).collect();
 
-    let (mut kernels, mut failures) = (Vec::new(), Vec::new());
+    let mut kernels = Vec::new();
+    // Most errors are the same for every architecture: said once.
+    let mut failures = BTreeMap::<_, Vec<i32>>::new();
     for ((source, sm), result) in tasks.iter().zip(results) {
         match result {
             Ok(usages) => kernels.extend(usages.into_iter().map(|usage| (source.name, *sm, usage))),
-            Err(log) => failures.push(format!("{}.cu for sm_{sm}: {log}", source.name)),
+            Err(log) => failures.entry((source.name, log)).or_default().push(*sm),
         }
     }
-    assert!(failures.is_empty(), "{} failures\n\n{}", failures.len(), failures.join("\n"));
+    let said = |((name, log), sm): (&(&str, String), &Vec<i32>)| format!("{name}.cu for {sm:?}: {log}\n");
+    let said: Vec<String> = failures.iter().map(said).collect();
+    assert!(said.is_empty(), "{} failures\n\n{}", said.len(), said.join("\n"));
 
     let (major, minor) = nvrtc.version();
     let table = usage::table(&kernels, &architectures);
