@@ -4,6 +4,7 @@
 //! `cargo bench --bench ops` times the CPU; `VOXGRAD_BENCH_DEVICE=wgpu` (or `cuda`) another device.
 //! `cargo bench --bench ops -- conv2d` times one op.
 
+mod clock;
 #[path = "../tests/common/mod.rs"]
 mod common;
 
@@ -11,14 +12,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use voxgrad_engine::{DType, Device, Tensor, no_grad};
+use voxgrad_engine::{DType, Tensor, no_grad};
 
+use clock::{device, time};
 use common::cases;
-
-fn device() -> Device {
-    let name = std::env::var("VOXGRAD_BENCH_DEVICE").unwrap_or_else(|_| "cpu".into());
-    Device::by_name(&name).unwrap_or_else(|error| panic!("{error}"))
-}
 
 /// The ops as the engine calls them, which is with their top rung.
 fn ops(criterion: &mut Criterion) {
@@ -31,11 +28,7 @@ fn ops(criterion: &mut Criterion) {
         let bytes: usize = inputs.iter().chain(&outputs).map(|x| x.numel() * x.dtype().size()).sum();
         group.throughput(Throughput::ElementsAndBytes { elements: flops, bytes: bytes as u64 });
         group.bench_function(BenchmarkId::new("forward", &case.what), |b| {
-            b.iter(|| {
-                let outputs = no_grad(|| case.run(black_box(&inputs))).unwrap();
-                device.synchronize().unwrap();
-                outputs
-            })
+            time(b, &device, || no_grad(|| case.run(black_box(&inputs))).unwrap())
         });
         if case.differentiable {
             let upstream = Tensor::full(1.0, outputs[0].shape(), DType::F32, &device).unwrap();
@@ -43,10 +36,9 @@ fn ops(criterion: &mut Criterion) {
             let both = Throughput::ElementsAndBytes { elements: 3 * flops, bytes: 3 * bytes as u64 };
             group.throughput(both);
             group.bench_function(BenchmarkId::new("forward and backward", &case.what), |b| {
-                b.iter(|| {
+                time(b, &device, || {
                     inputs.iter().for_each(Tensor::zero_grad);
                     case.run(black_box(&inputs)).unwrap()[0].backward_with(&upstream).unwrap();
-                    device.synchronize().unwrap();
                 })
             });
         }
@@ -65,11 +57,7 @@ fn ladders(criterion: &mut Criterion) {
         group.throughput(Throughput::ElementsAndBytes { elements: ladder.flops, bytes: bytes as u64 });
         for (number, name) in ladder.rungs_on(&device).iter().enumerate() {
             group.bench_function(BenchmarkId::new(*name, &ladder.what), |b| {
-                b.iter(|| {
-                    let outputs = ladder.run(number, black_box(&buffers)).unwrap();
-                    device.synchronize().unwrap();
-                    outputs
-                })
+                time(b, &device, || ladder.run(number, black_box(&buffers)).unwrap())
             });
         }
         group.finish();

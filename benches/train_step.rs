@@ -1,66 +1,104 @@
-//! Whole training steps of the baseline network at batch 64: forward, loss, backward, SGD.
+//! Whole training steps of the baseline network at batch 64: forward, loss, backward, SGD. On a GPU also
+//! a large batch, and the chapter's other networks.
 //!
 //! Throughput is in floating-point operations (of the convolutions and linear layers, the
 //! backward pass counted as twice the forward pass) and in bytes of images.
+
+mod clock;
 
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use voxgrad_engine::nn::Module;
 use voxgrad_engine::ops::CrossEntropyOptions;
-use voxgrad_engine::optim::{Optimizer, SGD};
+use voxgrad_engine::optim::SGD;
 use voxgrad_engine::random::Rng;
-use voxgrad_engine::{Device, Tensor, manual_seed, no_grad};
+use voxgrad_engine::{Device, Result, Tensor, TrainStep, manual_seed, no_grad};
 use voxgrad_models::cifar2::nets::Net;
+use voxgrad_models::cifar2::{MODELS, Variant};
 
-const BATCH: usize = 64;
-/// Multiplications of one image: two convolutions, two linear layers.
+use clock::{device, time};
+
+/// Multiplications of one image in the baseline: two convolutions, two linear layers.
 const PRODUCTS: usize = 16 * 3 * 9 * 32 * 32 + 8 * 16 * 9 * 16 * 16 + 512 * 32 + 32 * 2;
 
-fn train_step(criterion: &mut Criterion) {
-    let name = std::env::var("VOXGRAD_BENCH_DEVICE").unwrap_or_else(|_| "cpu".into());
-    let device = Device::by_name(&name).unwrap_or_else(|error| panic!("{error}"));
-    manual_seed(0);
-    let model = Net::new().unwrap();
-    model.to(&device).unwrap();
-    let mut rng = Rng::new(0, 0);
-    let images: Vec<f32> = (0..BATCH * 3 * 32 * 32).map(|_| rng.normal()).collect();
-    let images = Tensor::new(&images, [BATCH, 3, 32, 32], &device).unwrap();
-    let labels: Vec<u32> = (0..BATCH).map(|_| rng.below(2) as u32).collect();
-    let labels = Tensor::new(&labels, [BATCH], &device).unwrap();
-    let mut optimizer = SGD::new(model.parameters(), 1e-2).unwrap();
+/// A network with a batch, and what trains it.
+struct Training {
+    model: Box<dyn Module>,
+    images: Tensor,
+    labels: Tensor,
+    optimizer: SGD,
+    step: TrainStep,
+}
 
-    let flops = 2 * (PRODUCTS * BATCH) as u64;
-    let bytes = (4 * images.numel()) as u64;
-    let mut group = criterion.benchmark_group("baseline, batch 64");
-    group.throughput(Throughput::ElementsAndBytes { elements: flops, bytes });
-    group.bench_function("forward", |b| {
-        b.iter(|| {
-            let logits = no_grad(|| model.forward(&images)).unwrap();
-            device.synchronize().unwrap();
-            logits
-        })
-    });
-    group.throughput(Throughput::ElementsAndBytes { elements: 3 * flops, bytes });
-    group.bench_function("training step", |b| {
-        b.iter(|| {
-            optimizer.zero_grad();
-            let logits = model.forward(&images).unwrap();
-            let loss = logits.cross_entropy(&labels, &CrossEntropyOptions::default()).unwrap();
-            loss.backward().unwrap();
-            optimizer.step().unwrap();
-            device.synchronize().unwrap();
-        })
-    });
-    group.finish();
-    if device != Device::Cpu {
-        let step = |optimizer: &mut SGD| {
-            optimizer.zero_grad();
-            let loss = model.forward(&images)?.cross_entropy(&labels, &CrossEntropyOptions::default())?;
-            loss.backward()?;
-            optimizer.step()
+impl Training {
+    fn new(model: Box<dyn Module>, batch: usize, device: &Device) -> Result<Training> {
+        model.to(device)?;
+        let mut rng = Rng::new(0, 0);
+        let images: Vec<f32> = (0..batch * 3 * 32 * 32).map(|_| rng.normal()).collect();
+        let images = Tensor::new(&images, [batch, 3, 32, 32], device)?;
+        let labels: Vec<u32> = (0..batch).map(|_| rng.below(2) as u32).collect();
+        let labels = Tensor::new(&labels, [batch], device)?;
+        let optimizer = SGD::new(model.parameters(), 1e-2)?;
+        Ok(Training { model, images, labels, optimizer, step: TrainStep::capture() })
+    }
+
+    fn forward(&self) -> Result<Tensor> {
+        no_grad(|| self.model.forward(&self.images))
+    }
+
+    /// A step as the trainer makes it: on CUDA from the third one on a recorded one.
+    fn step(&mut self) -> Result<()> {
+        let batch = [self.images.clone(), self.labels.clone()];
+        let model = &self.model;
+        let loss = |batch: &[Tensor]| {
+            model.forward(&batch[0])?.cross_entropy(&batch[1], &CrossEntropyOptions::default())
         };
-        host_side(&device, || step(&mut optimizer).unwrap());
+        self.step.run(&mut self.optimizer, &batch, loss)?;
+        Ok(())
+    }
+}
+
+fn train_step(criterion: &mut Criterion) {
+    let device = device();
+    manual_seed(0);
+    let mut training = baseline(criterion, 64, &device);
+    if device != Device::Cpu {
+        host_side(&device, || training.step().unwrap());
+    }
+}
+
+fn baseline(criterion: &mut Criterion, batch: usize, device: &Device) -> Training {
+    let mut training = Training::new(Box::new(Net::new().unwrap()), batch, device).unwrap();
+    let flops = 2 * (PRODUCTS * batch) as u64;
+    let bytes = (4 * training.images.numel()) as u64;
+    let mut group = criterion.benchmark_group(format!("baseline, batch {batch}"));
+    group.throughput(Throughput::ElementsAndBytes { elements: flops, bytes });
+    group.bench_function("forward", |b| time(b, device, || training.forward().unwrap()));
+    group.throughput(Throughput::ElementsAndBytes { elements: 3 * flops, bytes });
+    group.bench_function("training step", |b| time(b, device, || training.step().unwrap()));
+    group.finish();
+    training
+}
+
+/// What a GPU can do with more images, and the networks that are more than the baseline trained in
+/// another way. Minutes on a CPU.
+fn others(criterion: &mut Criterion) {
+    let device = device();
+    if device == Device::Cpu {
+        return;
+    }
+    baseline(criterion, 1024, &device);
+    for name in ["width", "dropout", "batch-norm", "depth", "res", "res-deep"] {
+        let find = |variant: &&Variant| variant.name == name;
+        let variant = MODELS.iter().find(find).expect("the networks of the chapter");
+        let blocks = variant.n_blocks.map_or(0, |_| 10);
+        let mut training = Training::new(variant.build(blocks, false).unwrap(), 64, &device).unwrap();
+        let of = if blocks > 0 { format!(" of {blocks} blocks") } else { String::new() };
+        let mut group = criterion.benchmark_group(format!("{name}{of}, batch 64"));
+        group.bench_function("forward", |b| time(b, &device, || training.forward().unwrap()));
+        group.bench_function("training step", |b| time(b, &device, || training.step().unwrap()));
+        group.finish();
     }
 }
 
@@ -104,6 +142,6 @@ fn host_side(device: &Device, mut step: impl FnMut()) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).measurement_time(Duration::from_secs(5));
-    targets = train_step
+    targets = train_step, others
 }
 criterion_main!(benches);
