@@ -1,0 +1,81 @@
+"""The networks of models/src/cifar2/nets.rs in PyTorch, by the names that --model takes."""
+
+from torch import nn
+
+
+class TwoConvolutions(nn.Module):
+    """The baseline, and wider; with dropout of channels or batch normalisation, as wanted."""
+
+    def __init__(self, channels, dropout=0.0, batch_norm=False):
+        super().__init__()
+        norm = nn.BatchNorm2d if batch_norm else (lambda _: nn.Identity())
+        drop = nn.Dropout2d(dropout) if dropout else nn.Identity()
+        self.features = nn.Sequential(
+            *[nn.Conv2d(3, channels, 3, padding=1), norm(channels), nn.Tanh(), nn.MaxPool2d(2), drop],
+            *[nn.Conv2d(channels, channels // 2, 3, padding=1), norm(channels // 2)],
+            *[nn.Tanh(), nn.MaxPool2d(2), drop],
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(channels // 2 * 8 * 8, 32), nn.Tanh(), nn.Linear(32, 2)
+        )
+
+    def forward(self, x):
+        return self.classifier(self.features(x))
+
+
+class ThreeConvolutions(nn.Module):
+    """Depth; with `residual`, the third convolution adds to its input."""
+
+    def __init__(self, residual):
+        super().__init__()
+        self.residual = residual
+        self.conv1 = nn.Conv2d(3, 32, 3, padding=1)
+        self.conv2 = nn.Conv2d(32, 16, 3, padding=1)
+        self.conv3 = nn.Conv2d(16, 16, 3, padding=1)
+        self.fc1 = nn.Linear(16 * 4 * 4, 32)
+        self.fc2 = nn.Linear(32, 2)
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x):
+        out = self.pool(self.conv1(x).relu())
+        out = self.pool(self.conv2(out).relu())
+        deep = self.conv3(out).relu()
+        out = self.pool(deep + out if self.residual else deep)
+        return self.fc2(self.fc1(out.flatten(1)).relu())
+
+
+class ResBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.batch_norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        return self.batch_norm(self.conv(x)).relu() + x
+
+
+class ResDeep(nn.Module):
+    def __init__(self, n_blocks):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 32, 3, padding=1)
+        self.resblocks = nn.Sequential(*[ResBlock(32) for _ in range(n_blocks)])
+        self.fc1 = nn.Linear(32 * 8 * 8, 32)
+        self.fc2 = nn.Linear(32, 2)
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x):
+        out = self.pool(self.resblocks(self.pool(self.conv1(x).relu())))
+        return self.fc2(self.fc1(out.flatten(1)).relu())
+
+
+# A name, images in a batch, the network: the groups of benches/train_step.rs.
+NETS = [
+    ("baseline", 64, lambda: TwoConvolutions(16)),
+    ("baseline", 1024, lambda: TwoConvolutions(16)),
+    ("width", 64, lambda: TwoConvolutions(32)),
+    ("dropout", 64, lambda: TwoConvolutions(32, dropout=0.4)),
+    ("batch-norm", 64, lambda: TwoConvolutions(32, batch_norm=True)),
+    ("depth", 64, lambda: ThreeConvolutions(residual=False)),
+    ("res", 64, lambda: ThreeConvolutions(residual=True)),
+    ("res-deep of 10 blocks", 64, lambda: ResDeep(10)),
+]
