@@ -52,7 +52,7 @@ if [ "$(uname)" = Linux ] && [ -z "${VOXGRAD_NVRTC:-}" ]; then
         export VOXGRAD_NVRTC_TABLE=${VOXGRAD_NVRTC_TABLE:-${VOXGRAD_NVRTC%/*/nvidia/*}/kernels.md}
     else
         unset VOXGRAD_NVRTC
-        echo "test.sh: NVIDIA's compiler could not be fetched with pip; the CUDA kernels will not be compiled by it" >&2
+        echo "test.sh: NVIDIA's compiler could not be fetched with pip; it will not see the CUDA kernels" >&2
     fi
 fi
 # Without an NVIDIA GPU the CUDA kernels run on the simulator.
