@@ -188,7 +188,6 @@ impl Recorded {
         let Notes { counters, written } = NOTES.take().unwrap_or_default();
         let Ok(stepped) = stepped else {
             // An error that has nothing to do with the recording comes again without it.
-            drop(capture);
             random::set_rng_state(rng);
             for counter in counters {
                 counter.fetch_sub(1, Ordering::Relaxed);

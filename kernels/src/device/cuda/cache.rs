@@ -62,10 +62,10 @@ impl Cache {
     /// Keeps `code` under a name, if the folder can be written.
     pub fn write(&self, key: &str, code: &[u8]) {
         let Some(path) = self.path(key) else { return };
-        if let Err(error) = self.try_write(&path, key, code) {
-            if log::level() >= 1 {
-                eprintln!("machine code is not kept in {}: {error}", path.display());
-            }
+        if let Err(error) = self.try_write(&path, key, code)
+            && log::level() >= 1
+        {
+            eprintln!("machine code is not kept in {}: {error}", path.display());
         }
     }
 
