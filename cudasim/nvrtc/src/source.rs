@@ -287,20 +287,24 @@ mod tests {
 
     #[test]
     fn shared_variables_are_declared_where_they_stood() {
-        let text = "a;\n__shared__ float tile[16][N + 1], sum;\nextern __shared__\nfloat4 all[];\nb; // __shared__ c;";
-        let expected = "a;\ntypedef float tile__shared[16][N + 1], sum__shared; \
+        let text = "{ a;\n__shared__ float tile[16][N + 1], sum;\nextern __shared__\nfloat4 all[];\nb; // __shared__ c;";
+        let expected = "{ a;\ntypedef float tile__shared[16][N + 1], sum__shared; \
             auto& tile = cudasim::shared<__COUNTER__, tile__shared>(); \
             auto& sum = cudasim::shared<__COUNTER__, sum__shared>();\n\
             typedef\nfloat4 all__shared[]; cudasim::Dynamic<all__shared> all;\nb; // __shared__ c;";
         assert_eq!(with_shared_memory(text), expected);
 
-        let compared = "__shared__ int a[N < 4 ? 4 : N], b[2];";
+        let compared = "{ __shared__ int a[N < 4 ? 4 : N], b[2];";
         assert_eq!(with_shared_memory(compared).matches("auto& ").count(), 2);
 
-        let aligned = "static __shared__ __align__(16) Pair<int, float> pairs[4];";
-        let expected = "typedef __align__(16) Pair<int, float> pairs__shared[4]; \
+        let aligned = "{ static __shared__ __align__(16) Pair<int, float> pairs[4];";
+        let expected = "{ typedef __align__(16) Pair<int, float> pairs__shared[4]; \
             auto& pairs = cudasim::shared<__COUNTER__, pairs__shared>();";
         assert_eq!(with_shared_memory(aligned), expected);
+
+        let outside = "void f() {}\n__shared__ int n;";
+        let expected = "void f() {}\ntypedef int n__shared; cudasim::Outside<__COUNTER__, n__shared> n;";
+        assert_eq!(with_shared_memory(outside), expected);
     }
 
     #[test]
