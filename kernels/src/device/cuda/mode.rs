@@ -73,7 +73,7 @@ impl Changing {
     }
 }
 
-/// The parameters of launches of changing kernels, in their order; see [`CudaDevice::collect`].
+/// The parameters of launches of changing kernels, in their order; see [`CudaDevice::collect`](super::CudaDevice::collect).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes(pub(super) Vec<(&'static str, Vec<u8>)>);
 

@@ -58,7 +58,7 @@ impl Default for SeeSettings {
 /// `settings.out` what kernels make of an airplane and a bird, `kernels.png`; the filters that the
 /// baseline has learned, `filters.png`; and what each of its layers makes of either image,
 /// `airplane.png` and `bird.png`. Where there are no weights it trains some first; `stop` is as for
-/// [`run`].
+/// `run`.
 ///
 /// # Errors
 /// For weights of another network, with all that differs; for data, a device or a directory that can't
