@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::sync::Mutex;
+
 use voxgrad::models::cifar2::nets::{Net, NetBatchNorm, NetDropout};
 use voxgrad::nn::Module;
 use voxgrad::ops::CrossEntropyOptions;
@@ -13,6 +15,10 @@ use voxgrad::{Device, Error, Result, Tensor, TrainStep, manual_seed};
 use common::{devices, say};
 
 const STEPS: usize = 8;
+
+/// A tensor that moves, in whatever thread, makes steps be recorded anew: one test at a time, so that they can
+/// count.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// What the steps of a training work on.
 struct Training {
@@ -99,6 +105,7 @@ fn sgd(model: &dyn Module) -> Result<Box<dyn Optimizer>> {
 
 #[test]
 fn a_learning_rate_that_changes() {
+    let _alone = ALONE.lock();
     let lesson = |training: &mut Training| {
         for i in 0..STEPS {
             training.optimizer.set_lr(1e-2 / (i + 1) as f64)?;
@@ -114,6 +121,7 @@ fn a_learning_rate_that_changes() {
 
 #[test]
 fn dropout_and_adam_with_a_smaller_batch_between() {
+    let _alone = ALONE.lock();
     let lesson = |training: &mut Training| {
         for i in 0..STEPS {
             // It draws random numbers too, and leaves other gradients.
@@ -130,6 +138,7 @@ fn dropout_and_adam_with_a_smaller_batch_between() {
 
 #[test]
 fn batch_norm_that_is_measured_between() {
+    let _alone = ALONE.lock();
     let lesson = |training: &mut Training| {
         for i in 0..STEPS {
             training.step(4)?;
@@ -149,6 +158,7 @@ fn batch_norm_that_is_measured_between() {
 /// Weights that were replaced lie in other memory: the step is recorded anew.
 #[test]
 fn weights_that_are_loaded_between() {
+    let _alone = ALONE.lock();
     let lesson = |training: &mut Training| {
         let mut saved = None;
         for i in 0..STEPS {
@@ -170,6 +180,7 @@ fn weights_that_are_loaded_between() {
 /// What somebody keeps of an earlier step stays what it was.
 #[test]
 fn copies_keep_their_values() {
+    let _alone = ALONE.lock();
     for device in devices::present() {
         let lesson = |training: &mut Training| {
             for _ in 0..4 {
@@ -194,6 +205,7 @@ fn copies_keep_their_values() {
 /// A loss that reads from the device cannot be recorded, and is none the worse for it.
 #[test]
 fn a_step_that_reads() {
+    let _alone = ALONE.lock();
     for device in devices::present() {
         let run = |mut step: TrainStep| -> Result<(Vec<f64>, u64)> {
             manual_seed(3);
@@ -218,6 +230,7 @@ fn a_step_that_reads() {
 /// An error of the loss is the caller's, whether the step is recorded or not.
 #[test]
 fn an_error_of_the_loss() {
+    let _alone = ALONE.lock();
     for device in devices::present() {
         let w = Tensor::full(1.0, [4], voxgrad::DType::F32, &device).unwrap().requires_grad();
         let x = Tensor::full(1.0, [3], voxgrad::DType::F32, &device).unwrap();

@@ -25,7 +25,8 @@ use crate::{Error, Result, Shape, train_step};
 #[derive(Clone)]
 pub struct Tensor(Arc<Inner>);
 
-/// How often a tensor was given other memory; a recorded step uses what they had when it was recorded.
+/// How often any tensor was given other memory: a recorded step uses what its tensors had when it was recorded.
+/// One count for all is coarse, and costs no more than another recording.
 static MOVES: AtomicU64 = AtomicU64::new(0);
 
 /// See [`MOVES`]; an optimizer's memory counts too.
