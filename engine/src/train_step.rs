@@ -44,7 +44,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 /// for _ in 0..50 {
 ///     let x = Tensor::new(&[2.0f32], [1], &device)?;
 ///     let y = Tensor::new(&[6.0f32], [1], &device)?;
-///     step.run(&mut optimizer, &[x, y], &|batch| {
+///     step.run(&mut optimizer, &[x, y], |batch| {
 ///         batch[0].mul(&w)?.sub(&batch[1])?.square()?.sum_all()
 ///     })?;
 /// }
