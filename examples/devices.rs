@@ -13,7 +13,7 @@ fn main() {
         console.say(&format!("wgpu:{number:<5} {name} ({kind}, {backend}, {driver})"));
     }
     for (number, name) in Device::cuda_cards().iter().enumerate() {
-        println!("cuda:{number:<5} {name}");
+        console.say(&format!("cuda:{number:<5} {name}"));
     }
     for name in ["wgpu", "cuda", "auto"] {
         console.say(&match Device::by_name(name) {
