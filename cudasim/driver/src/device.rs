@@ -30,6 +30,13 @@ extern "C" fn cuInit(flags: c_uint) -> Status {
     Status::SUCCESS
 }
 
+/// NVIDIA's own NVRTC, where it finds this library in place of a driver, asks it for tables of private
+/// functions, without looking whether this function is there. Told that there are none it goes on.
+#[unsafe(no_mangle)]
+extern "C" fn cuGetExportTable(_table: *mut *const c_void, _name: *const c_void) -> Status {
+    Status::NOT_FOUND
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuDriverGetVersion(version: *mut c_int) -> Status {
     unsafe { put(version, simulator().settings.driver_version) }.into()
