@@ -115,9 +115,12 @@ fn the_environment_says_which_devices_there_are() {
 
 #[test]
 fn the_environment_plans_failures() {
-    for (plan, expected) in
-        [("alloc:1", "OUT_OF_MEMORY"), ("launch:1", "LAUNCH_FAILED"), ("alloc:9,copy:1", "LAUNCH_FAILED")]
-    {
+    for (plan, expected) in [
+        ("alloc:1", "OUT_OF_MEMORY"),
+        ("launch:1", "LAUNCH_FAILED"),
+        ("alloc:9,copy:1", "LAUNCH_FAILED"),
+        ("module:1+", "OUT_OF_MEMORY"),
+    ] {
         let (well, said) = child("child_fills", &[("CUDASIM_FAIL", plan)]);
         assert!(!well && said.contains(expected), "{plan}: {said}");
     }

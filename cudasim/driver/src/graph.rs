@@ -7,6 +7,7 @@ use cudasim::seam::Index;
 
 use crate::error::{Result, Status, put, put_if};
 use crate::launch::Arguments;
+use crate::settings::Failure;
 use crate::state::{Context, Handle, Here, handle, here};
 
 /// A kernel with all that it is called with.
@@ -212,6 +213,9 @@ unsafe extern "C" fn cuGraphExecKernelNodeSetParams_v2(
 unsafe fn instantiate(executable: *mut Handle, graph: Handle) -> Status {
     here(|here| {
         let nodes = here.context.graph(graph)?.nodes.clone();
+        if here.settings.fails(Failure::Graph) {
+            return Err(Status::OUT_OF_MEMORY);
+        }
         let new = handle();
         unsafe { put(executable, new) }?;
         here.context.executables.insert(new, Executable { nodes });

@@ -11,6 +11,7 @@ use cudasim::{Image, SEAM_VERSION};
 
 use crate::error::{Result, Status, put, put_if};
 use crate::guard::Region;
+use crate::settings::Failure;
 use crate::state::{Handle, handle, here};
 
 /// A loaded module.
@@ -130,6 +131,9 @@ impl Drop for Module {
 unsafe extern "C" fn cuModuleLoadData(module: *mut Handle, image: *const c_void) -> Status {
     here(|here| {
         here.context.forbid_while_capturing()?;
+        if here.settings.fails(Failure::Module) {
+            return Err(Status::OUT_OF_MEMORY);
+        }
         let image = unsafe { Image::from_address(image.cast()) }.ok_or(Status::INVALID_IMAGE)?;
         let loaded = Module::load(image, here.settings.architecture)?;
         let new = handle();

@@ -18,6 +18,10 @@ pub enum Failure {
     Kernel,
     /// A copy or a fill: launch failed, and the context is lost.
     Copy,
+    /// `cuModuleLoadData`: out of memory.
+    Module,
+    /// `cuGraphInstantiate`: out of memory.
+    Graph,
 }
 
 /// All settings.
@@ -35,8 +39,8 @@ pub struct Settings {
     pub driver_version: c_int,
     /// `CUDASIM_QUIET=1`: what a kernel did wrong isn't written to the standard error.
     pub quiet: bool,
-    /// `CUDASIM_FAIL=alloc:3,copy:1`: how many calls until one fails.
-    failures: [u64; 4],
+    /// `CUDASIM_FAIL=alloc:3,graph:1+`: how many calls until one fails, and whether all after it fail too.
+    failures: [(u64, bool); 6],
     /// What the last kernel did wrong.
     pub message: String,
 }
@@ -58,7 +62,7 @@ impl Settings {
             architecture: number("CUDASIM_ARCH", 90),
             driver_version: number("CUDASIM_DRIVER_VERSION", 13000),
             quiet: number("CUDASIM_QUIET", 0) != 0,
-            failures: [0; 4],
+            failures: [(0, false); 6],
             message: String::new(),
         };
         if let Ok(order) = env::var("CUDASIM_ORDER") {
@@ -70,32 +74,42 @@ impl Settings {
             }
         }
         for part in env::var("CUDASIM_FAIL").iter().flat_map(|text| text.split(',')) {
-            let set = part.split_once(':').and_then(|(kind, n)| settings.fail_next(kind, n.parse().ok()?));
+            let set = part.split_once(':').and_then(|(kind, n)| {
+                let (n, all) = n.strip_suffix('+').map_or((n, false), |n| (n, true));
+                settings.fail_next(kind, n.parse().ok()?, all)
+            });
             if set.is_none() {
-                eprintln!("cudasim: CUDASIM_FAIL={part} is none of alloc:N, launch:N, kernel:N, copy:N");
+                eprintln!(
+                    "cudasim: CUDASIM_FAIL={part} is none of alloc:N, launch:N, kernel:N, copy:N, module:N, graph:N, \
+                     or one of them with a + behind"
+                );
             }
         }
         settings
     }
 
-    /// The `n`-th call from now fails; 0 is never.
-    fn fail_next(&mut self, kind: &str, n: u64) -> Option<()> {
+    /// The `n`-th call from now fails, and those after it if `all` says so; 0 is never.
+    fn fail_next(&mut self, kind: &str, n: u64, all: bool) -> Option<()> {
         let kind = match kind {
             "alloc" => Failure::Alloc,
             "launch" => Failure::Launch,
             "kernel" => Failure::Kernel,
             "copy" => Failure::Copy,
+            "module" => Failure::Module,
+            "graph" => Failure::Graph,
             _ => return None,
         };
-        self.failures[kind as usize] = n;
+        self.failures[kind as usize] = (n, all);
         Some(())
     }
 
     /// Whether the call that is being made is the one that fails.
     pub fn fails(&mut self, kind: Failure) -> bool {
-        let left = &mut self.failures[kind as usize];
+        let (left, all) = &mut self.failures[kind as usize];
         let fails = *left == 1;
-        *left = left.saturating_sub(1);
+        if !(fails && *all) {
+            *left = left.saturating_sub(1);
+        }
         fails
     }
 
@@ -125,7 +139,7 @@ extern "C" fn cudasim_set_order(order: *const c_char) -> c_int {
 /// Lets the `n`-th call of a kind fail, as `CUDASIM_FAIL` does; 0 is never. 0 if there is such a kind.
 #[unsafe(no_mangle)]
 extern "C" fn cudasim_fail_next(kind: *const c_char, n: u64) -> c_int {
-    c_int::from(simulator().settings.fail_next(text(kind), n).is_none())
+    c_int::from(simulator().settings.fail_next(text(kind), n, false).is_none())
 }
 
 /// Sets how many bytes each device has, as `CUDASIM_MEMORY` does.
