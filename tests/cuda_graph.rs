@@ -208,6 +208,38 @@ fn what_cannot_be_captured_is_an_error_and_leaves_nothing_behind() {
     device.synchronize().unwrap();
 }
 
+/// A capture that another thread begins meanwhile waits, with all that it does: nothing of it becomes a part
+/// of this thread's graph, or this one would set the other's clock back whenever it is launched.
+#[test]
+fn captures_of_two_threads_leave_each_other_alone() {
+    let Some((_alone, gpu)) = cuda() else { return };
+    let mut training = Training::new(&gpu);
+    drop(training.step(0).unwrap());
+    let mut ones = Storage::empty(&Device::Cuda(gpu.clone()), DType::F32, N).unwrap();
+    fill(&mut ones, 1.0).unwrap();
+    let capture = gpu.begin_capture().unwrap();
+    std::thread::scope(|scope| {
+        let (sender, captured) = mpsc::channel();
+        let gpu = &gpu;
+        scope.spawn(move || {
+            let capture = gpu.begin_capture().unwrap();
+            let drawn = dropout::forward(&Dropout::new(N as u32, 1, 7, 0), 0.3, &ones).unwrap();
+            sender.send((capture.end(1).unwrap(), drawn)).unwrap();
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        drop(training.step(1).unwrap());
+        let mut first = capture.end(DRAWS).unwrap();
+        let (mut second, drawn) = captured.recv().unwrap();
+        let mut bits = || {
+            second.launch(None).unwrap();
+            drawn.to_vec::<f32>().unwrap()
+        };
+        let before = bits();
+        first.launch(None).unwrap();
+        assert!(bits() != before, "the same random numbers twice");
+    });
+}
+
 #[test]
 fn changes_that_do_not_fit_are_refused() {
     let Some((_alone, gpu)) = cuda() else { return };

@@ -66,11 +66,12 @@ impl CudaDevice {
         let fail = |failure| self.failed(|| "the beginning of a CUDA graph".into(), failure);
         self.ready()?;
         self.function(&ADVANCE)?;
-        let clock = self.allocate(8)?;
-        call!(cuMemsetD32Async(clock.address(), 0, 2, self.0.stream)).map_err(fail)?;
         let Some(shut) = self.0.gate.shut() else {
             return wrong("this thread is capturing or changing another one");
         };
+        // Behind the gate: while another thread captures, this would become a part of its graph.
+        let clock = self.allocate(8)?;
+        call!(cuMemsetD32Async(clock.address(), 0, 2, self.0.stream)).map_err(fail)?;
         let mut mode = lock(&self.0.mode);
         if !matches!(*mode, Mode::Eager) {
             drop(mode); // before the clock, whose end asks for the mode
