@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::cell::Cell;
+use std::process::Command;
 use std::sync::Mutex;
 
 use voxgrad::models::cifar2::nets::{Net, NetBatchNorm, NetDropout};
@@ -10,7 +12,7 @@ use voxgrad::nn::Module;
 use voxgrad::ops::CrossEntropyOptions;
 use voxgrad::optim::{Adam, Optimizer, SGD};
 use voxgrad::random::{self, Rng};
-use voxgrad::{Device, Error, Result, Tensor, TrainStep, manual_seed};
+use voxgrad::{DType, Device, Error, Result, Tensor, TrainStep, manual_seed};
 
 use common::{devices, say};
 
@@ -144,7 +146,7 @@ fn batch_norm_that_is_measured_between() {
             training.step(4)?;
             if i == 4 {
                 training.model.eval();
-                let x = Tensor::full(0.5, [2, 3, 32, 32], voxgrad::DType::F32, &training.device)?;
+                let x = Tensor::full(0.5, [2, 3, 32, 32], DType::F32, &training.device)?;
                 training.model.forward(&x)?.to_f64_vec()?;
                 training.model.train();
             }
@@ -202,6 +204,81 @@ fn copies_keep_their_values() {
     }
 }
 
+/// A parameter whose first gradient comes in the step that is recorded: its momentum begins there, once.
+#[test]
+fn a_parameter_that_joins_later() {
+    let _alone = ALONE.lock();
+    for device in devices::present() {
+        let run = |mut step: TrainStep| -> Result<(Vec<f64>, u64)> {
+            let weight = || Ok::<_, Error>(Tensor::full(1.0, [10], DType::F32, &device)?.requires_grad());
+            let (w, late) = (weight()?, weight()?);
+            let mut optimizer = SGD::new(vec![w.clone(), late.clone()], 0.1)?.momentum(0.9)?;
+            let x = Tensor::full(0.5, [10], DType::F32, &device)?;
+            let calls = Cell::new(0);
+            for _ in 0..6 {
+                step.run(&mut optimizer, std::slice::from_ref(&x), |x| {
+                    let joined = calls.replace(calls.get() + 1) > 0;
+                    let y = if joined { w.mul(&late)? } else { w.clone() };
+                    y.sub(&x[0])?.square()?.sum_all()
+                })?;
+            }
+            let all = Tensor::read_all::<f32>(&[w, late])?;
+            Ok((all.into_iter().map(f64::from).collect(), step.replays()))
+        };
+        let ((eager, _), (captured, replays)) =
+            (run(TrainStep::eager()).unwrap(), run(TrainStep::capture()).unwrap());
+        assert_eq!(eager, captured, "{device}");
+        // Steps 1 and 2 are recorded, the second because of the momentum that the first has made.
+        assert_eq!(replays, if matches!(device, Device::Cuda(_)) { 3 } else { 0 }, "{device}");
+    }
+}
+
+/// One test of this file on the simulator, in a process of its own with a variable set. `None` in that process,
+/// and the device to go on with; also where the device cannot be told to do as the variable says.
+fn in_a_child(test: &str, (name, value): (&str, &str)) -> Option<Device> {
+    let device = devices::find("cuda")?;
+    if std::env::var_os("VOXGRAD_TEST_CHILD").is_some() {
+        return Some(device);
+    }
+    if device.to_string().contains("cudasim") {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", test, "--nocapture"]).env("VOXGRAD_TEST_CHILD", "1").env(name, value);
+        let output = command.output().unwrap();
+        let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        assert!(output.status.success(), "{}{}", text[0], text[1]);
+    }
+    None
+}
+
+/// The driver has no memory for a graph: the training goes on without, and what the recording has counted,
+/// drawn and moved is taken back.
+#[test]
+fn a_graph_that_the_driver_refuses() {
+    let _alone = ALONE.lock();
+    let Some(device) = in_a_child("a_graph_that_the_driver_refuses", ("CUDASIM_FAIL", "graph:1+")) else {
+        return;
+    };
+    let lesson = |training: &mut Training| {
+        for i in 0..4 {
+            // Somebody holds the weights while the second step is recorded, so that they get other memory.
+            let _held = (i == 1).then(|| training.model.state_dict());
+            training.step(4)?;
+        }
+        Ok(())
+    };
+    let adam = |model: &dyn Module| -> Result<Box<dyn Optimizer>> {
+        Ok(Box::new(Adam::new(model.parameters(), 1e-3)?))
+    };
+    let same = |model: fn() -> Result<Box<dyn Module>>| {
+        let (eager, _) = train(&device, TrainStep::eager(), &lesson, model, adam);
+        let (captured, replays) = train(&device, TrainStep::capture(), &lesson, model, adam);
+        assert!(eager == captured, "a recording that was given up leaves something behind");
+        assert_eq!(replays, 0);
+    };
+    same(|| Ok(Box::new(NetDropout::new()?)));
+    same(|| Ok(Box::new(NetBatchNorm::new()?)));
+}
+
 /// A loss that reads from the device cannot be recorded, and is none the worse for it.
 #[test]
 fn a_step_that_reads() {
@@ -209,9 +286,9 @@ fn a_step_that_reads() {
     for device in devices::present() {
         let run = |mut step: TrainStep| -> Result<(Vec<f64>, u64)> {
             manual_seed(3);
-            let w = Tensor::full(1.0, [100], voxgrad::DType::F32, &device)?.requires_grad();
+            let w = Tensor::full(1.0, [100], DType::F32, &device)?.requires_grad();
             let mut optimizer = SGD::new(vec![w.clone()], 0.1)?;
-            let x = Tensor::full(2.0, [100], voxgrad::DType::F32, &device)?;
+            let x = Tensor::full(2.0, [100], DType::F32, &device)?;
             for _ in 0..5 {
                 step.run(&mut optimizer, std::slice::from_ref(&x), |x| {
                     let y = x[0].mul(&w)?.dropout(0.5)?;
@@ -232,8 +309,8 @@ fn a_step_that_reads() {
 fn an_error_of_the_loss() {
     let _alone = ALONE.lock();
     for device in devices::present() {
-        let w = Tensor::full(1.0, [4], voxgrad::DType::F32, &device).unwrap().requires_grad();
-        let x = Tensor::full(1.0, [3], voxgrad::DType::F32, &device).unwrap();
+        let w = Tensor::full(1.0, [4], DType::F32, &device).unwrap().requires_grad();
+        let x = Tensor::full(1.0, [3], DType::F32, &device).unwrap();
         let mut optimizer = SGD::new(vec![w.clone()], 0.1).unwrap();
         let mut step = TrainStep::capture();
         for _ in 0..3 {

@@ -173,7 +173,8 @@ impl Tensor {
         train_step::written(self);
         let mut cell = self.0.storage.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         if Arc::get_mut(&mut cell).is_none() {
-            *cell = Arc::new(cell.copy()?);
+            let copy = Arc::new(cell.copy()?);
+            train_step::replaced(self, std::mem::replace(&mut *cell, copy));
             moved();
         }
         change(Arc::get_mut(&mut cell).expect("the copy has one owner"))
@@ -215,7 +216,8 @@ impl Tensor {
         }
     }
 
-    fn replace(&self, storage: Arc<Storage>) {
+    /// Gives the tensor other memory.
+    pub(crate) fn replace(&self, storage: Arc<Storage>) {
         moved();
         *self.0.storage.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = storage;
     }

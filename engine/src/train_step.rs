@@ -18,6 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use voxgrad_kernels::Storage;
 use voxgrad_kernels::device::CudaDevice;
 use voxgrad_kernels::device::cuda::CudaGraph;
 
@@ -138,11 +139,8 @@ impl TrainStep {
         let seen = self.seen.as_ref().filter(|seen| seen.like == like);
         match (seen, &self.recorded) {
             (Some(Seen { ready: true, .. }), None) => {
-                match Recorded::new(gpu, like.clone(), optimizer, inputs, &loss)? {
-                    Some(recorded) => {
-                        // Recording ran nothing: this is the step's first run.
-                        return Ok(self.recorded.insert(recorded).first()?);
-                    }
+                match Recorded::new(gpu, like.clone(), optimizer, inputs, &loss) {
+                    Some(recorded) => return Ok(self.recorded.insert(recorded).loss()?),
                     None => self.seen = Some(Seen { like, ready: false }),
                 }
             }
@@ -167,38 +165,52 @@ fn eager<E: From<Error>>(
 }
 
 impl Recorded {
-    /// Records a step. `None` when it does what a graph cannot hold; then it is as if nothing had been done.
+    /// Records a step and runs it. `None` when it does what a graph cannot hold, or the driver does not make a
+    /// graph of it; then it is as if nothing had been done.
     fn new<E: From<Error>>(
         gpu: CudaDevice,
         like: Like,
         optimizer: &mut dyn Optimizer,
         inputs: &[Tensor],
         loss: &impl Fn(&[Tensor]) -> Result<Tensor, E>,
-    ) -> Result<Option<Recorded>> {
-        let inputs = inputs.iter().map(Tensor::copy).collect::<Result<Vec<_>>>()?;
+    ) -> Option<Recorded> {
+        let inputs = inputs.iter().map(Tensor::copy).collect::<Result<Vec<_>>>().ok()?;
         let (rng, moves) = (random::rng_state(), tensor::moves());
-        let capture = gpu.begin_capture()?;
+        let capture = gpu.begin_capture().ok()?;
         NOTES.set(Some(Notes::default()));
-        let forward = loss(&inputs).and_then(|loss| {
+        let mut stepped = false;
+        let step = loss(&inputs).and_then(|loss| {
             optimizer.zero_grad();
             loss.backward()?;
+            stepped = true;
+            optimizer.step()?;
             Ok(loss.detach())
         });
-        let stepped = forward.map(|loss| optimizer.step().map(|()| loss));
-        let Notes { counters, written } = NOTES.take().unwrap_or_default();
-        let Ok(stepped) = stepped else {
-            // An error that has nothing to do with the recording comes again without it.
+        let Notes { counters, written, replaced } = NOTES.take().unwrap_or_default();
+        let draws = random::rng_state().offset.wrapping_sub(rng.offset);
+        let ran = step.and_then(|loss| {
+            let mut graph = capture.end(draws).map_err(Error::from)?;
+            // Recording ran nothing: this is the step's first run.
+            graph.launch(None).map_err(Error::from)?;
+            Ok((loss, graph))
+        });
+        let Ok((loss, graph)) = ran else {
+            // Nothing has run. An error that has nothing to do with the recording comes again without it.
             random::set_rng_state(rng);
             for counter in counters {
                 counter.fetch_sub(1, Ordering::Relaxed);
             }
-            return Ok(None);
+            for (tensor, storage) in replaced {
+                tensor.replace(storage);
+            }
+            optimizer.zero_grad();
+            if stepped {
+                optimizer.take_back();
+            }
+            return None;
         };
-        let loss = stepped?;
-        let draws = random::rng_state().offset.wrapping_sub(rng.offset);
-        let graph = capture.end(draws)?;
         let grads = optimizer.parameters().iter().map(Tensor::grad).collect();
-        Ok(Some(Recorded { graph, gpu, like, inputs, grads, loss, rng, draws, counters, written, moves }))
+        Some(Recorded { graph, gpu, like, inputs, grads, loss, rng, draws, counters, written, moves })
     }
 
     /// Whether a replay would use the memory that the tensors have now, and the right random numbers.
@@ -211,12 +223,6 @@ impl Recorded {
         // A gradient is held here and by its parameter.
         self.written.iter().chain(&self.inputs).all(|tensor| tensor.holders() == 1)
             && self.grads.iter().flatten().all(|grad| grad.holders() <= 2)
-    }
-
-    /// Runs the step that was recorded.
-    fn first(&mut self) -> Result<Tensor> {
-        self.graph.launch(None)?;
-        self.loss()
     }
 
     fn replay(&mut self, optimizer: &mut dyn Optimizer, inputs: &[Tensor]) -> Result<Tensor> {
@@ -255,6 +261,8 @@ impl fmt::Debug for Recorded {
 struct Notes {
     counters: Vec<Arc<AtomicU64>>,
     written: Vec<Tensor>,
+    /// Tensors that were given other memory, and what they had before.
+    replaced: Vec<(Tensor, Arc<Storage>)>,
 }
 
 thread_local! {
@@ -270,6 +278,15 @@ pub(crate) fn count(counter: &Arc<AtomicU64>) {
 /// Notes that the memory of a tensor is written in place.
 pub(crate) fn written(tensor: &Tensor) {
     NOTES.with_borrow_mut(|notes| notes.iter_mut().for_each(|notes| notes.written.push(tensor.clone())));
+}
+
+/// Notes that a tensor was given a copy of its memory, which it had until now.
+pub(crate) fn replaced(tensor: &Tensor, before: Arc<Storage>) {
+    NOTES.with_borrow_mut(|notes| {
+        if let Some(notes) = notes {
+            notes.replaced.push((tensor.clone(), before));
+        }
+    });
 }
 
 /// Whether a step is being recorded. What a layer then works out on the host would stay as it is.

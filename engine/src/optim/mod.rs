@@ -29,6 +29,11 @@ pub trait Optimizer: Send {
     /// Moves every parameter that has a gradient.
     fn step(&mut self) -> Result<()>;
 
+    /// Takes the last [`Optimizer::step`] back where nothing of it has run on the device, because the training
+    /// step could not be recorded (see [`TrainStep`](crate::TrainStep)): what it counted on the host. An
+    /// optimizer that counts nothing has nothing to do.
+    fn take_back(&mut self) {}
+
     /// Forgets the gradients of all parameters.
     fn zero_grad(&self);
 
@@ -60,6 +65,10 @@ pub trait Optimizer: Send {
 /// Everything but `step`, for an optimizer whose field `parameters` holds them.
 macro_rules! shared_methods {
     () => {
+        fn take_back(&mut self) {
+            self.parameters.take_back();
+        }
+
         fn zero_grad(&self) {
             self.parameters.zero_grad();
         }

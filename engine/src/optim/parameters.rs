@@ -18,6 +18,8 @@ pub(super) struct Parameters {
     pub initial: f64,
     tensors: Vec<Tensor>,
     memories: Vec<Option<Memory>>,
+    /// The steps that each memory had counted before the last one, of those that there were.
+    before: Vec<Option<u32>>,
 }
 
 /// What an optimizer remembers about one parameter after its first step.
@@ -47,7 +49,14 @@ impl Parameters {
             }
         }
         let memories = tensors.iter().map(|_| None).collect();
-        Ok(Parameters { optimizer, buffers: buffers.to_vec(), initial: 0.0, tensors, memories })
+        Ok(Parameters {
+            optimizer,
+            buffers: buffers.to_vec(),
+            initial: 0.0,
+            tensors,
+            memories,
+            before: Vec::new(),
+        })
     }
 
     pub fn tensors(&self) -> &[Tensor] {
@@ -64,11 +73,16 @@ impl Parameters {
         &mut self,
         rule: impl Fn(u32, &mut Storage, &Storage, &mut [Storage]) -> voxgrad_kernels::Result<()>,
     ) -> Result<()> {
+        self.before = self.memories.iter().map(|memory| Some(memory.as_ref()?.steps)).collect();
         for (p, memory) in self.tensors.iter().zip(&mut self.memories) {
             let Some(grad) = p.grad() else { continue };
             let memory = match memory {
                 Some(memory) => memory,
-                None => memory.insert(Memory::new(p, self.buffers.len(), self.initial)?),
+                None => {
+                    // A recorded step would make it again in each replay.
+                    tensor::moved();
+                    memory.insert(Memory::new(p, self.buffers.len(), self.initial)?)
+                }
             };
             for buffer in &mut memory.buffers {
                 follow(buffer, p)?;
@@ -77,6 +91,16 @@ impl Parameters {
             p.update(|w| Ok(rule(memory.steps, w, &grad.storage(), &mut memory.buffers)?))?;
         }
         Ok(())
+    }
+
+    /// See [`Optimizer::take_back`](super::Optimizer::take_back).
+    pub fn take_back(&mut self) {
+        for (memory, before) in self.memories.iter_mut().zip(&self.before) {
+            match (&mut *memory, before) {
+                (Some(memory), Some(steps)) => memory.steps = *steps,
+                _ => *memory = None,
+            }
+        }
     }
 
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
