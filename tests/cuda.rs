@@ -254,6 +254,24 @@ fn machine_code_is_kept_and_not_trusted() {
     }
 }
 
+/// The driver runs out of memory when it loads a module: once, then what waits in the pool is freed; for good,
+/// then the message says so.
+#[test]
+fn a_module_that_finds_no_memory() {
+    let Some((_, gpu)) = gpu() else { return };
+    if !gpu.name().contains("cudasim") {
+        return;
+    }
+    let run = |fail: &str| text(&alone("child", &[("CUDASIM_FAIL", Path::new(fail))]));
+    for once in ["module:1", "module:2"] {
+        let said = run(once);
+        assert!(said.contains("opened: cuda:0"), "{said}");
+    }
+    let said = run("module:1+");
+    assert!(said.contains("refused: ") && said.contains("out of memory on cuda:0"), "{said}");
+    assert!(said.contains("the driver itself needed some"), "{said}");
+}
+
 #[test]
 fn a_cache_that_cannot_be_written_is_done_without() {
     if gpu().is_none() {

@@ -63,11 +63,11 @@ pub enum Error {
         reason: String,
     },
     /// An allocation that failed.
-    #[error("out of memory on {device}: {asked} bytes asked for, {in_use} bytes in use")]
+    #[error("out of memory on {device}: {}, {in_use} bytes in use", amount(*asked))]
     OutOfMemory {
         /// Where.
         device: Device,
-        /// Bytes asked for.
+        /// Bytes asked for; 0 where the driver wanted them for itself (a kernel, a graph) and does not say.
         asked: u64,
         /// Bytes held by live buffers when it failed.
         in_use: u64,
@@ -98,6 +98,14 @@ pub enum Error {
         /// What the driver said.
         message: String,
     },
+}
+
+/// What was asked for, in words.
+fn amount(asked: u64) -> String {
+    match asked {
+        0 => "the driver itself needed some".into(),
+        asked => format!("{asked} bytes asked for"),
+    }
 }
 
 /// An [`Error::Shape`], for the host functions that check sizes.

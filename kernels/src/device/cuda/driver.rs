@@ -131,6 +131,23 @@ impl Failure {
         )
     }
 
+    /// Whether machine code was refused for what it is.
+    pub fn is_bad_code(&self) -> bool {
+        use CUresult::*;
+        matches!(
+            self.code,
+            CUDA_ERROR_INVALID_IMAGE
+                | CUDA_ERROR_INVALID_PTX
+                | CUDA_ERROR_INVALID_SOURCE
+                | CUDA_ERROR_JIT_COMPILATION_DISABLED
+                | CUDA_ERROR_JIT_COMPILER_NOT_FOUND
+                | CUDA_ERROR_NO_BINARY_FOR_GPU
+                | CUDA_ERROR_SHARED_OBJECT_INIT_FAILED
+                | CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND
+                | CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+        )
+    }
+
     pub fn is_no_memory(&self) -> bool {
         self.code == CUresult::CUDA_ERROR_OUT_OF_MEMORY
     }

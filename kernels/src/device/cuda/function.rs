@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::Arc;
 
-use cudarc::driver::sys::{CUfunction, CUmodule, CUresult};
+use cudarc::driver::sys::{CUfunction, CUmodule};
 
 use super::driver::{call, spoken};
 use super::signature::Signature;
 use super::{CudaDevice, lock};
-use crate::device::{Kernel, Source};
+use crate::device::Kernel;
 use crate::{Error, Result};
 
 /// A kernel ready to be launched.
@@ -33,23 +33,31 @@ unsafe impl Sync for Function {}
 impl CudaDevice {
     /// The function of a kernel, compiled when something of its source is first asked for.
     pub(super) fn function(&self, kernel: &'static Kernel) -> Result<Arc<Function>> {
+        match self.find(kernel) {
+            // Here, where the functions are not locked: what frees memory waits for a thread that captures a
+            // graph, and that one may want a function.
+            Err(Error::OutOfMemory { .. }) if self.empty_pool() => self.find(kernel),
+            found => found,
+        }
+    }
+
+    fn find(&self, kernel: &'static Kernel) -> Result<Arc<Function>> {
         let mut functions = lock(&self.0.functions);
         let address = std::ptr::from_ref(kernel) as usize;
         if let Some(function) = functions.functions.get(&address) {
             return Ok(function.clone());
         }
-        let fail = |message| Error::Kernel { kernel: kernel.entry.to_string(), message };
         let source = std::ptr::from_ref(kernel.source) as usize;
         let module = match functions.modules.get(&source) {
             Some(module) => *module,
             None => {
-                let module = self.load(kernel.source).map_err(fail)?;
+                let module = self.load(kernel)?;
                 functions.modules.insert(source, module);
                 module
             }
         };
-        let missing = |what| fail(format!("{}.cu: {what}", kernel.source.name));
-        let signature = Signature::of(kernel.source.cuda, kernel.entry).map_err(missing)?;
+        let fail = |what| no_kernel(kernel, format!("{}.cu: {what}", kernel.source.name));
+        let signature = Signature::of(kernel.source.cuda, kernel.entry).map_err(fail)?;
         let name = CString::new(kernel.entry).map_err(|_| fail("a name with a zero byte".into()))?;
         let mut handle = std::ptr::null_mut();
         call!(cuModuleGetFunction(&mut handle, module, name.as_ptr()))
@@ -59,41 +67,36 @@ impl CudaDevice {
         Ok(function)
     }
 
-    /// The module of a source.
-    fn load(&self, source: &Source) -> std::result::Result<CUmodule, String> {
-        use CUresult::{
-            CUDA_ERROR_INVALID_IMAGE, CUDA_ERROR_INVALID_SOURCE, CUDA_ERROR_NO_BINARY_FOR_GPU,
-            CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
-        };
-        let (nvrtc, architecture) = (&self.0.nvrtc, self.0.architecture);
-        let mut module = std::ptr::null_mut();
-        let mut load = |fresh| {
-            let code = nvrtc.machine_code(source, architecture, fresh)?;
-            Ok::<_, String>(call!(cuModuleLoadData(&mut module, code.as_ptr().cast())))
+    /// The module of a kernel's source.
+    fn load(&self, kernel: &Kernel) -> Result<CUmodule> {
+        let nvrtc = &self.0.nvrtc;
+        let load = |fresh| {
+            let code = nvrtc.machine_code(kernel.source, self.0.architecture, fresh);
+            let mut code = code.map_err(|message| no_kernel(kernel, message))?;
+            // What is no machine code the driver may read as a text, up to its zero.
+            code.push(0);
+            let mut module = std::ptr::null_mut();
+            Ok::<_, Error>(call!(cuModuleLoadData(&mut module, code.as_ptr().cast())).map(|()| module))
         };
         let mut loaded = load(false)?;
-        if loaded.is_err_and(|failure| !failure.is_final()) {
+        if loaded.is_err_and(|failure| failure.is_bad_code()) {
             // What the cache held was whole and yet no good: not to be trusted again.
             loaded = load(true)?;
         }
-        match loaded {
-            Ok(()) => Ok(module),
-            Err(failure) => {
-                let refused = [
-                    CUDA_ERROR_INVALID_IMAGE,
-                    CUDA_ERROR_INVALID_SOURCE,
-                    CUDA_ERROR_NO_BINARY_FOR_GPU,
-                    CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
-                ];
+        loaded.map_err(|failure| match failure.is_bad_code() {
+            true => {
                 let ((a, b), driver) = (nvrtc.version, spoken(self.0.driver));
-                Err(match refused.contains(&failure.code) {
-                    true => format!(
-                        "{failure}: the driver, which knows CUDA {driver}, refuses what NVRTC {a}.{b} compiled; \
-                         install an NVRTC of the driver's version or a newer driver"
-                    ),
-                    false => failure.to_string(),
-                })
+                let message = format!(
+                    "{failure}: the driver, which knows CUDA {driver}, refuses what NVRTC {a}.{b} compiled; \
+                     install an NVRTC of the driver's version or a newer driver"
+                );
+                no_kernel(kernel, message)
             }
-        }
+            false => self.failed(|| kernel.entry.to_string(), failure),
+        })
     }
+}
+
+fn no_kernel(kernel: &Kernel, message: String) -> Error {
+    Error::Kernel { kernel: kernel.entry.to_string(), message }
 }

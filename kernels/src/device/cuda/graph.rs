@@ -182,7 +182,9 @@ impl Capture {
             draws,
             blocks,
         };
-        call!(cuGraphInstantiateWithFlags(&mut whole.exec, graph, 0)).map_err(fail)?;
+        device
+            .with_memory(|| call!(cuGraphInstantiateWithFlags(&mut whole.exec, graph, 0)))
+            .map_err(fail)?;
         Ok(whole)
     }
 }
@@ -255,7 +257,7 @@ impl CudaGraph {
             true => Some(Timer::start(&device).map_err(fail)?),
             false => None,
         };
-        call!(cuGraphLaunch(self.exec, device.0.stream)).map_err(fail)?;
+        device.with_memory(|| call!(cuGraphLaunch(self.exec, device.0.stream))).map_err(fail)?;
         self.count = self.count.wrapping_add(self.draws);
         lock(&device.0.issued).launched_graph();
         if log::level() >= 1 {

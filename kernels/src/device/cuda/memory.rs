@@ -19,7 +19,9 @@ pub(super) struct Block {
 impl Drop for Block {
     fn drop(&mut self) {
         let too_many = lock(&self.device.0.pool).give_back(self.bytes, self.address);
-        self.device.free(too_many);
+        if !too_many.is_empty() {
+            self.device.free(too_many);
+        }
     }
 }
 
@@ -89,27 +91,38 @@ impl CudaDevice {
     /// New memory.
     pub(super) fn create(&self, bytes: u64) -> Result<CUdeviceptr> {
         let mut address = 0;
-        let mut create = || call!(cuMemAlloc_v2(&mut address, bytes as usize));
-        let mut created = create();
-        if created.is_err_and(|failure| failure.is_no_memory()) && !lock(&self.0.mode).is_capturing() {
-            // What waits in the pool may be just what is missing.
-            let waiting = lock(&self.0.pool).clear();
-            self.free(waiting);
-            created = create();
-        }
-        match created {
+        match self.with_memory(|| call!(cuMemAlloc_v2(&mut address, bytes as usize))) {
             Ok(()) => Ok(address),
             Err(failure) if failure.is_no_memory() => Err(self.no_memory(bytes)),
             Err(failure) => Err(self.failed(|| format!("an allocation of {bytes} bytes"), failure)),
         }
     }
 
-    /// Gives memory back to the driver. Launches that use it are waited for; where a graph is being
+    /// Makes a call of the driver, and makes it again where memory was missing and some could be freed.
+    pub(super) fn with_memory(
+        &self,
+        mut make: impl FnMut() -> std::result::Result<(), Failure>,
+    ) -> std::result::Result<(), Failure> {
+        match make() {
+            Err(failure) if failure.is_no_memory() && self.empty_pool() => make(),
+            made => made,
+        }
+    }
+
+    /// Frees all memory that nobody uses: it may be just what is missing. False where nobody may wait, so
+    /// that nothing was freed.
+    pub(super) fn empty_pool(&self) -> bool {
+        if lock(&self.0.mode).is_capturing() {
+            return false;
+        }
+        let waiting = lock(&self.0.pool).clear();
+        self.free(waiting);
+        true
+    }
+
+    /// Gives memory back to the driver, and what was put aside before. Launches that use it are waited for; where a graph is being
     /// captured nobody may wait, so that it is done later.
     pub(super) fn free(&self, addresses: Vec<CUdeviceptr>) {
-        if addresses.is_empty() {
-            return;
-        }
         let _turn = self.0.gate.turn();
         let mut garbage = lock(&self.0.garbage);
         garbage.extend(addresses);

@@ -55,7 +55,7 @@ use mode::Mode;
 use transfer::Staging;
 
 use super::pool::Pool;
-use super::{Counters, Grid, Kernel, fault, lock};
+use super::{Counters, Device, Grid, Kernel, fault, lock};
 use crate::{Error, Result, Storage};
 
 /// An open NVIDIA GPU. Clones are the same device.
@@ -218,6 +218,16 @@ impl CudaDevice {
 
     /// The error of a call. `doing` says what was being done.
     fn failed(&self, doing: impl FnOnce() -> String, failure: Failure) -> Error {
+        if failure.is_no_memory() {
+            return match failure.call {
+                // Pinned memory, which is the host's.
+                "cuMemHostAlloc" => {
+                    let in_use = super::cpu::bytes_in_use();
+                    Error::OutOfMemory { device: Device::Cpu, asked: 0, in_use }
+                }
+                _ => self.no_memory(0),
+            };
+        }
         if !failure.is_final() {
             return Error::Kernel { kernel: doing(), message: failure.to_string() };
         }
