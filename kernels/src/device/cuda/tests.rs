@@ -1,6 +1,10 @@
 //! How a failing kernel shows. On a GPU, or on the simulator.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
+
+use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::DType;
@@ -14,15 +18,14 @@ fn cuda() -> Option<CudaDevice> {
 }
 
 /// Runs this test alone in a process of its own, with a variable that tells it so.
-fn in_a_child(test: &str) -> Option<String> {
+fn in_a_child(test: &str, cache: Option<&Path>) -> Option<String> {
     if std::env::var_os("VOXGRAD_TEST_CHILD").is_some() {
         return None;
     }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("device::cuda::tests::{test}"), "--nocapture"])
-        .env("VOXGRAD_TEST_CHILD", "1")
-        .output()
-        .unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &format!("device::cuda::tests::{test}"), "--nocapture"]);
+    command.env("VOXGRAD_TEST_CHILD", "1").envs(cache.map(|folder| ("VOXGRAD_CUDA_CACHE", folder)));
+    let output = command.output().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
@@ -42,8 +45,15 @@ fn a_kernel_that_fails_loses_the_device() {
             }"#,
     };
     static TRAP: Kernel = Kernel::new(&SOURCE, "fall");
+    static LATER: Source = Source {
+        name: "later",
+        wgsl: "",
+        cuda: r#"struct Later { u32 n; };
+            extern "C" __global__ __launch_bounds__(1) void come(Later p, float* x) { x[0] = 2.0f; }"#,
+    };
+    static COME: Kernel = Kernel::new(&LATER, "come");
     let Some(gpu) = cuda() else { return };
-    if in_a_child("a_kernel_that_fails_loses_the_device").is_some() {
+    if in_a_child("a_kernel_that_fails_loses_the_device", None).is_some() {
         return;
     }
     let device = Device::Cuda(gpu.clone());
@@ -53,6 +63,8 @@ fn a_kernel_that_fails_loses_the_device() {
     let said = [
         device
             .launch(&TRAP, Grid::groups(1), &[1u32], &[], &mut [&mut x])
+            // It may show when another kernel's code is loaded.
+            .and_then(|()| device.launch(&COME, Grid::groups(1), &[0u32], &[], &mut [&mut x]))
             .and_then(|()| device.synchronize()),
         device.synchronize(),
         x.to_vec::<f32>().map(drop),
@@ -95,4 +107,24 @@ fn a_kernel_that_does_not_compile_is_shown_with_its_line() {
     }
     assert!(message.contains("wrong.cu(4)") || message.contains("wrong.cu:4"), "{message}");
     device.synchronize().unwrap();
+}
+
+/// A file of the cache that is whole and yet no machine code: compiled again and replaced.
+#[test]
+fn machine_code_that_the_driver_refuses_is_compiled_again() {
+    if cuda().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = || in_a_child("machine_code_that_the_driver_refuses_is_compiled_again", Some(folder.path()));
+    if run().is_none() {
+        return; // the device has been opened, with a first kernel
+    }
+    let path = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read(&path).unwrap();
+    let code = b"no machine code";
+    let checksum = Sha256::new().chain_update(path.file_stem().unwrap().to_str().unwrap()).chain_update(code);
+    fs::write(&path, [&checksum.finalize()[..], code].concat()).unwrap();
+    run();
+    assert_eq!(fs::read(&path).unwrap().len(), whole.len());
 }
