@@ -126,6 +126,9 @@ impl Failure {
                 | CUDA_ERROR_INVALID_ADDRESS_SPACE
                 | CUDA_ERROR_INVALID_PC
                 | CUDA_ERROR_LAUNCH_FAILED
+                | CUDA_ERROR_TENSOR_MEMORY_LEAK
+                | CUDA_ERROR_MPS_CLIENT_TERMINATED
+                | CUDA_ERROR_CONTAINED
                 | CUDA_ERROR_EXTERNAL_DEVICE
                 | CUDA_ERROR_UNKNOWN
         )
