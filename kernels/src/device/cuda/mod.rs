@@ -38,7 +38,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use cudarc::driver::sys::{CUcontext, CUdeviceptr, CUstream};
+use cudarc::driver::sys::{CUcontext, CUdevice, CUdeviceptr, CUstream};
 
 use card::Card;
 pub use card::cards;
@@ -91,6 +91,52 @@ struct Inner {
 unsafe impl Send for Inner {}
 unsafe impl Sync for Inner {}
 
+/// The card's context, and what there is in it from the beginning.
+struct Base {
+    device: CUdevice,
+    context: CUcontext,
+    stream: CUstream,
+    faults: CUdeviceptr,
+    clock: CUdeviceptr,
+}
+
+impl Base {
+    fn new(device: CUdevice) -> std::result::Result<Base, Failure> {
+        let mut context = std::ptr::null_mut();
+        call!(cuDevicePrimaryCtxRetain(&mut context, device))?;
+        let mut base = Base { device, context, stream: std::ptr::null_mut(), faults: 0, clock: 0 };
+        match base.fill() {
+            Ok(()) => Ok(base),
+            Err(failure) => {
+                base.release();
+                Err(failure)
+            }
+        }
+    }
+
+    fn fill(&mut self) -> std::result::Result<(), Failure> {
+        call!(cuCtxSetCurrent(self.context))?;
+        // 1: it does not wait for what other libraries give to the default stream.
+        call!(cuStreamCreate(&mut self.stream, 1))?;
+        call!(cuMemAlloc_v2(&mut self.faults, fault::BYTES as usize))?;
+        call!(cuMemsetD32Async(self.faults, fault::NONE, fault::FAULTS.len(), self.stream))?;
+        call!(cuMemAlloc_v2(&mut self.clock, 8))?;
+        call!(cuMemsetD32Async(self.clock, 0, 2, self.stream))
+    }
+
+    /// Gives it all back, of a device that does not start: asked again, it would be made once more.
+    fn release(&self) {
+        // What fails here has failed before, and that is told.
+        if !self.stream.is_null() {
+            let _ = call!(cuStreamDestroy_v2(self.stream));
+        }
+        for memory in [self.faults, self.clock].into_iter().filter(|memory| *memory != 0) {
+            let _ = call!(cuMemFree_v2(memory));
+        }
+        let _ = call!(cuDevicePrimaryCtxRelease_v2(self.device));
+    }
+}
+
 /// The devices opened so far, by their number: asking twice gives the same device.
 static OPEN: Mutex<Option<HashMap<usize, CudaDevice>>> = Mutex::new(None);
 
@@ -122,20 +168,8 @@ impl CudaDevice {
     fn start(ordinal: usize, card: Card) -> std::result::Result<CudaDevice, String> {
         let Card { device, name, capability, memory, driver, nvrtc } = card;
         let architecture = nvrtc.architecture(capability)?;
-        let prepare = || {
-            let (mut context, mut stream) = (std::ptr::null_mut(), std::ptr::null_mut());
-            call!(cuDevicePrimaryCtxRetain(&mut context, device))?;
-            call!(cuCtxSetCurrent(context))?;
-            // 1: it does not wait for what other libraries give to the default stream.
-            call!(cuStreamCreate(&mut stream, 1))?;
-            let (mut faults, mut clock) = (0, 0);
-            call!(cuMemAlloc_v2(&mut faults, fault::BYTES as usize))?;
-            call!(cuMemsetD32Async(faults, fault::NONE, fault::FAULTS.len(), stream))?;
-            call!(cuMemAlloc_v2(&mut clock, 8))?;
-            call!(cuMemsetD32Async(clock, 0, 2, stream))?;
-            Ok((context, stream, faults, clock))
-        };
-        let (context, stream, faults, clock) = prepare().map_err(|failure: Failure| failure.to_string())?;
+        let base = Base::new(device).map_err(|failure| failure.to_string())?;
+        let Base { context, stream, faults, clock, .. } = base;
         let inner = Inner {
             ordinal,
             name,
@@ -157,11 +191,16 @@ impl CudaDevice {
             lost: Mutex::default(),
         };
         let device = CudaDevice(Arc::new(inner));
-        device.function(&ADVANCE).map_err(|error| match error {
-            Error::Kernel { message, .. } | Error::DeviceLost { message, .. } => message,
-            other => other.to_string(),
-        })?;
-        Ok(device)
+        match device.function(&ADVANCE) {
+            Ok(_) => Ok(device),
+            Err(error) => {
+                base.release();
+                Err(match error {
+                    Error::Kernel { message, .. } | Error::DeviceLost { message, .. } => message,
+                    other => other.to_string(),
+                })
+            }
+        }
     }
 
     /// The card's name, as its driver gives it.
@@ -245,8 +284,8 @@ impl CudaDevice {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // Only a lost device is ever dropped: opened ones are kept. Its events and its memory went with its
-        // context, and must not be destroyed once more.
+        // Only a lost device is ever dropped, or one that did not start: opened ones are kept. Its events and its
+        // memory went with its context, and must not be destroyed once more.
         let staging = self.staging.get_mut();
         std::mem::forget(std::mem::take(staging.unwrap_or_else(std::sync::PoisonError::into_inner)));
     }
