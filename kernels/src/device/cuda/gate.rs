@@ -1,7 +1,7 @@
 //! Whose turn it is: while one thread captures a graph, what other threads launched would become a part of it,
 //! so they wait.
 
-use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
@@ -18,17 +18,12 @@ pub(super) struct Gate {
 struct State {
     /// The thread that has shut the others out.
     owner: Option<ThreadId>,
-    /// Turns that are being taken.
-    turns: usize,
-}
-
-thread_local! {
-    /// Turns that this thread takes: one may begin within another.
-    static TURNS: Cell<usize> = const { Cell::new(0) };
+    /// How many turns each thread takes at the moment: one may begin within another.
+    turns: HashMap<ThreadId, usize>,
 }
 
 /// Held while something is given to the stream.
-pub(super) struct Turn<'a>(&'a Gate);
+pub(super) struct Turn<'a>(&'a Gate, ThreadId);
 
 /// Held by the thread that has shut the others out.
 pub(super) struct Shut<'a>(&'a Gate);
@@ -39,12 +34,11 @@ impl Gate {
         let this = thread::current().id();
         let mut state = lock(&self.state);
         // Whoever shuts the gate waits for the turns that have begun, so these must go on.
-        while TURNS.get() == 0 && state.owner.is_some_and(|owner| owner != this) {
+        while !state.turns.contains_key(&this) && state.owner.is_some_and(|owner| owner != this) {
             state = self.wait(state);
         }
-        state.turns += 1;
-        TURNS.set(TURNS.get() + 1);
-        Turn(self)
+        *state.turns.entry(this).or_default() += 1;
+        Turn(self, this)
     }
 
     /// Shuts all other threads out, once their turns are over. `None` for a thread that has done so before.
@@ -58,7 +52,7 @@ impl Gate {
             state = self.wait(state);
         }
         state.owner = Some(this);
-        while state.turns > TURNS.get() {
+        while state.turns.keys().any(|thread| *thread != this) {
             state = self.wait(state);
         }
         Some(Shut(self))
@@ -92,9 +86,13 @@ impl Drop for Shut<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        TURNS.set(TURNS.get() - 1);
         let mut state = lock(&self.0.state);
-        state.turns -= 1;
+        if let Some(turns) = state.turns.get_mut(&self.1) {
+            *turns -= 1;
+            if *turns == 0 {
+                state.turns.remove(&self.1);
+            }
+        }
         if state.owner.is_some() {
             self.0.changed.notify_all();
         }
@@ -104,6 +102,7 @@ impl Drop for Turn<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;
@@ -135,6 +134,27 @@ mod tests {
                     }
                 });
             }
+        });
+    }
+
+    /// A turn at one device lets nobody in at another.
+    #[test]
+    fn two_gates() {
+        let (mine, shut) = (Gate::default(), Gate::default());
+        let (sender, entered) = mpsc::channel();
+        thread::scope(|scope| {
+            let closed = shut.shut().unwrap();
+            let (mine, shut) = (&mine, &shut);
+            scope.spawn(move || {
+                let _turn = mine.turn();
+                sender.send(()).unwrap();
+                let _other = shut.turn();
+                sender.send(()).unwrap();
+            });
+            entered.recv().unwrap();
+            assert!(entered.recv_timeout(Duration::from_millis(50)).is_err(), "in while it was shut");
+            drop(closed);
+            entered.recv().unwrap();
         });
     }
 }

@@ -17,6 +17,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::thread;
 
@@ -34,11 +35,18 @@ static SOURCE: Source =
     Source { name: "clock", wgsl: "", cuda: concat!("#line 1 \"clock.cu\"\n", include_str!("clock.cu")) };
 pub(super) static ADVANCE: Kernel = Kernel::new(&SOURCE, "advance");
 
-/// A capture under way, by the thread that began it. Dropped without an end it leaves nothing behind.
+/// A capture under way, by the thread that began it and that it stays with: another one would wait for its
+/// end. Dropped without an end it leaves nothing behind.
+///
+/// ```compile_fail
+/// fn send<T: Send>() {}
+/// send::<voxgrad_kernels::device::cuda::Capture>();
+/// ```
 #[derive(Debug)]
 pub struct Capture {
     device: CudaDevice,
     ended: bool,
+    _not_send: PhantomData<*const ()>,
     /// Dropped last.
     _shut: Opens,
 }
@@ -94,7 +102,7 @@ impl CudaDevice {
         });
         drop(mode);
         shut.keep();
-        Ok(Capture { device: self.clone(), ended: false, _shut: Opens(self.clone()) })
+        Ok(Capture { device: self.clone(), ended: false, _not_send: PhantomData, _shut: Opens(self.clone()) })
     }
 
     /// Runs `work`, in which launches of kernels whose parameters change do not run but leave their
