@@ -233,21 +233,38 @@ fn a_parameter_that_joins_later() {
     }
 }
 
-/// One test of this file on the simulator, in a process of its own with a variable set. `None` in that process,
-/// and the device to go on with; also where the device cannot be told to do as the variable says.
-fn in_a_child(test: &str, (name, value): (&str, &str)) -> Option<Device> {
-    let device = devices::find("cuda")?;
-    if std::env::var_os("VOXGRAD_TEST_CHILD").is_some() {
-        return Some(device);
+/// Runs a test of this file in a process of its own with a variable set, and gives what that has said.
+fn in_a_child(test: &str, (name, value): (&str, &str)) -> String {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env("VOXGRAD_TEST_CHILD", "1").env(name, value);
+    let output = command.output().unwrap();
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{out}{err}");
+    format!("{out}{err}")
+}
+
+fn is_child() -> bool {
+    std::env::var_os("VOXGRAD_TEST_CHILD").is_some()
+}
+
+/// Each launch with its time, where `KERNEL_LOG=2` asks for it; with 1 the recorded ones, then one line a step.
+#[test]
+fn kernel_log_shows_a_training() {
+    let _alone = ALONE.lock();
+    let Some(device) = devices::find("cuda") else { return };
+    const STEPS: usize = 4;
+    const PARAMETERS: usize = 8;
+    if is_child() {
+        let lesson = |training: &mut Training| (0..STEPS).try_for_each(|_| training.step(2));
+        train(&device, TrainStep::capture(), &lesson, baseline, sgd);
+        return;
     }
-    if device.to_string().contains("cudasim") {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", test, "--nocapture"]).env("VOXGRAD_TEST_CHILD", "1").env(name, value);
-        let output = command.output().unwrap();
-        let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-        assert!(output.status.success(), "{}{}", text[0], text[1]);
-    }
-    None
+    let log = |level: &str| in_a_child("kernel_log_shows_a_training", ("KERNEL_LOG", level));
+    let lines = |said: &str, word: &str| said.lines().filter(|line| line.starts_with(word)).count();
+    let (each, whole) = (log("2"), log("1"));
+    assert_eq!(lines(&each, "sgd Sgd"), STEPS * PARAMETERS, "{each}");
+    assert_eq!(lines(&whole, "sgd Sgd"), 2 * PARAMETERS, "the first step and the recorded one: {whole}");
+    assert_eq!(lines(&whole, "CUDA graph of"), STEPS - 1, "{whole}");
 }
 
 /// The driver has no memory for a graph: the training goes on without, and what the recording has counted,
@@ -255,9 +272,14 @@ fn in_a_child(test: &str, (name, value): (&str, &str)) -> Option<Device> {
 #[test]
 fn a_graph_that_the_driver_refuses() {
     let _alone = ALONE.lock();
-    let Some(device) = in_a_child("a_graph_that_the_driver_refuses", ("CUDASIM_FAIL", "graph:1+")) else {
+    let Some(device) = devices::find("cuda") else { return };
+    if !is_child() {
+        // Only the simulator can be told to.
+        if device.to_string().contains("cudasim") {
+            in_a_child("a_graph_that_the_driver_refuses", ("CUDASIM_FAIL", "graph:1+"));
+        }
         return;
-    };
+    }
     let lesson = |training: &mut Training| {
         for i in 0..4 {
             // Somebody holds the weights while the second step is recorded, so that they get other memory.

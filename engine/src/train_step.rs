@@ -31,8 +31,8 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 /// One step of training after the other: the loss of a batch, the way back, the optimizer's step.
 ///
 /// On a CUDA device, [`TrainStep::capture`] records the second step and replays it from the third one on, as
-/// long as the inputs have the same shapes; elsewhere, or where a step cannot be recorded, every kernel is
-/// launched on its own. The results are the same, bit for bit.
+/// long as the inputs have the same shapes; elsewhere, where a step cannot be recorded, or when `KERNEL_LOG=2`
+/// asks for the time of every launch, each kernel is launched on its own. The results are the same, bit for bit.
 ///
 /// ```
 /// use voxgrad_engine::optim::SGD;
@@ -123,7 +123,7 @@ impl TrainStep {
         loss: impl Fn(&[Tensor]) -> Result<Tensor, E>,
     ) -> Result<Tensor, E> {
         let gpu = match inputs.first().map(Tensor::device) {
-            Some(Device::Cuda(gpu)) if self.captures => gpu,
+            Some(Device::Cuda(gpu)) if self.captures && !gpu.times_launches() => gpu,
             _ => return eager(optimizer, inputs, &loss),
         };
         let like: Like = inputs.iter().map(|x| (x.shape().to_vec(), x.dtype(), x.device())).collect();

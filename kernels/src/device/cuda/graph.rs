@@ -102,6 +102,9 @@ impl CudaDevice {
         });
         drop(mode);
         shut.keep();
+        if log::level() >= 1 {
+            eprintln!("CUDA graph: what this thread launches is captured");
+        }
         Ok(Capture { device: self.clone(), ended: false, _not_send: PhantomData, _shut: Opens(self.clone()) })
     }
 
@@ -190,9 +193,13 @@ impl Capture {
             draws,
             blocks,
         };
-        device
-            .with_memory(|| call!(cuGraphInstantiateWithFlags(&mut whole.exec, graph, 0)))
-            .map_err(fail)?;
+        device.with_memory(|| call!(cuGraphInstantiateWithFlags(&mut whole.exec, graph, 0))).map_err(fail)?;
+        if log::level() >= 1 {
+            let bytes: u64 = whole.blocks.iter().map(|block| block.bytes).sum();
+            eprintln!(
+                "CUDA graph: the {launches} launches and copies since its capture began, with {bytes} bytes"
+            );
+        }
         Ok(whole)
     }
 }
@@ -224,7 +231,7 @@ pub struct CudaGraph {
     /// What the clock shows when all launches so far have run, and how far each moves it.
     count: u64,
     draws: u64,
-    #[expect(dead_code, reason = "held, so that nobody else gets the memory")]
+    /// Held, so that nobody else gets the memory.
     blocks: Vec<Arc<Block>>,
 }
 

@@ -223,6 +223,11 @@ impl CudaDevice {
         lock(&self.0.issued).counters
     }
 
+    /// Whether `KERNEL_LOG` asks for the time of every launch: those of a graph have none of their own.
+    pub fn times_launches(&self) -> bool {
+        super::log::level() >= 2
+    }
+
     /// Waits until everything launched has finished.
     pub(super) fn synchronize(&self) -> Result<()> {
         // Reading nothing still brings the table of faults, and waits for all that came before.
