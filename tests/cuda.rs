@@ -272,6 +272,20 @@ fn a_module_that_finds_no_memory() {
     assert!(said.contains("the driver itself needed some"), "{said}");
 }
 
+/// A device that does not start is tried again when it is asked for again.
+#[test]
+fn a_device_that_finds_no_memory() {
+    let Some((_, gpu)) = gpu() else { return };
+    if !gpu.name().contains("cudasim") {
+        return;
+    }
+    for fail in ["alloc:1", "alloc:2"] {
+        let said = text(&alone("child", &[("CUDASIM_FAIL", Path::new(fail))]));
+        assert!(said.contains("refused: ") && said.contains("CUDA_ERROR_OUT_OF_MEMORY"), "{said}");
+        assert!(said.contains("best: cuda:0"), "{said}");
+    }
+}
+
 #[test]
 fn a_cache_that_cannot_be_written_is_done_without() {
     if gpu().is_none() {
