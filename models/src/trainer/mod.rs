@@ -129,9 +129,13 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Adds `term`, a scalar worked out anew in every training step, to the cross-entropy: a
+    /// Adds `term`, a scalar worked out of tensors in every training step, to the cross-entropy: a
     /// [`Penalty`](crate::penalty::Penalty) on large weights, for example. The training loss includes
     /// it, the validation loss does not.
+    ///
+    /// On a CUDA device the steps after the second are replays of it (see [`TrainStep`]), which launch what `term`
+    /// launched then and do not call it: numbers that it takes from the host stay what they were. A term that
+    /// changes by itself needs [`Trainer::launch_each_kernel`].
     ///
     /// ```
     /// # use voxgrad_engine::{nn::Module, optim::Optimizer};
@@ -148,6 +152,12 @@ impl<'a> Trainer<'a> {
     /// ```
     pub fn add_to_loss(&mut self, term: LossTerm<'a>) {
         self.loss_terms.push(term);
+    }
+
+    /// Works every training step out anew instead of replaying a recorded one: for what a replay does not notice,
+    /// such as numbers of the host that change from step to step.
+    pub fn launch_each_kernel(&mut self) {
+        self.step = TrainStep::eager();
     }
 
     /// Whether losses and accuracies after an epoch are measured in evaluation mode, as they should

@@ -8,7 +8,8 @@ use voxgrad_engine::{Tensor, TrainStep};
 
 use crate::Result;
 
-/// Makes a scalar that a step adds to its loss.
+/// Makes a scalar that a step adds to its loss, of tensors alone: a recorded step is not worked out anew; see
+/// [`TrainStep`].
 pub type LossTerm<'a> = &'a dyn Fn() -> Result<Tensor>;
 
 /// Moves the parameters against the gradient of the batch's loss, its cross-entropy and all `terms`.
