@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::process::Command;
+
 use common::compare::difference;
 use common::{Case, Ladder, cases, devices, say};
 use voxgrad_engine::{DType, Device, Result, Tensor};
@@ -79,6 +82,59 @@ fn every_rung_agrees_with_the_plain_one() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     // Not every op has several rungs.
     assert!(compared > 0 || !cases::all_asked_for(), "nothing was compared");
+}
+
+/// The largest rungs that are run in several orders, by their floating-point operations.
+const SMALL: u64 = 1 << 22;
+
+/// CUDA says of no thread that it runs before another. The simulator can turn the order round and mix it: where
+/// threads share memory, or give each other numbers, a barrier that is missing gives other bits.
+#[test]
+fn threads_in_any_order_give_the_same_bits() {
+    let Some(device) = devices::find("cuda") else { return };
+    if std::env::var_os("VOXGRAD_TEST_CHILD").is_some() {
+        return say_bits(&device);
+    }
+    if !device.to_string().contains("cudasim") {
+        return; // a GPU has its own way
+    }
+    let run = |order: &str| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "threads_in_any_order_give_the_same_bits", "--nocapture"]);
+        let output = command.env("VOXGRAD_TEST_CHILD", "1").env("CUDASIM_ORDER", order).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        said.lines().filter(|line| line.starts_with("bits of ")).map(str::to_string).collect::<Vec<_>>()
+    };
+    let forward = run("forward");
+    assert!(!forward.is_empty() || !cases::all_asked_for(), "nothing was compared");
+    for order in ["backward", "shuffled:1"] {
+        let other = run(order);
+        assert_eq!(forward.len(), other.len());
+        let differ: Vec<&String> =
+            forward.iter().zip(&other).filter(|(a, b)| a != b).map(|(a, _)| a).collect();
+        assert!(differ.is_empty(), "{order}: {differ:#?}");
+    }
+    say(format!("parity: {} results are the same in three orders of threads", forward.len()));
+}
+
+/// Prints a sum of the bits of every small case and rung.
+fn say_bits(device: &Device) {
+    let say = |name: String, results: Result<Vec<Named>>| {
+        let mut sum = DefaultHasher::new();
+        for result in results.unwrap_or_else(|error| panic!("{name}: {error}")) {
+            result.values.iter().for_each(|value| value.to_bits().hash(&mut sum));
+        }
+        println!("bits of {name}: {:016x}", sum.finish());
+    };
+    for case in cases::all().iter().filter(|case| case.flops.is_none()) {
+        say(case.name(), results(case, DType::F32, device));
+    }
+    for ladder in cases::ladders().iter().filter(|ladder| ladder.flops <= SMALL) {
+        for (number, name) in ladder.rungs_on(device).iter().enumerate() {
+            say(format!("{}, rung {name}", ladder.name()), rung(ladder, number, DType::F32, device));
+        }
+    }
 }
 
 /// What one rung of a kernel gives.
