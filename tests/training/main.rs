@@ -4,6 +4,7 @@ mod command_line;
 #[path = "../common/devices.rs"]
 mod devices;
 mod lesson;
+mod memory;
 mod real_data;
 #[path = "../common/require.rs"]
 mod require;
