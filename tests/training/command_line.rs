@@ -134,7 +134,7 @@ fn a_summary_is_printed_and_nothing_trained() {
 
 /// A file that PyTorch has written.
 fn pytorch(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("engine/tests/pytorch/files").join(name)
+    Path::new("engine/tests/pytorch/files").join(name)
 }
 
 #[test]
