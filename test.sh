@@ -7,6 +7,8 @@
 #   VOXGRAD_REQUIRE=cpu       what must not be skipped, comma-separated: cpu, wgpu, cuda, nvrtc,
 #                             data (real data sets), conformance (more reference cases)
 #   VOXGRAD_NVRTC=FILE        the libnvrtc.so to compile the CUDA kernels with
+#   VOXGRAD_NVRTC_TABLE=FILE  where to list the registers and shared memory of every CUDA kernel
+#                             (kernels.md beside the libnvrtc.so that was fetched)
 #   VOXGRAD_OPS=conv,softmax  only the ops whose names begin like this, in the tests of all ops
 #   VOXGRAD_DATA=DIR          real data sets; without it the tests use data they make
 #   VOXGRAD_CONFORMANCE=DIR   more folders of reference cases (colon-separated)
@@ -55,8 +57,14 @@ if [ "$(uname)" = Linux ] && [ -z "${VOXGRAD_NVRTC:-}" ]; then
         echo "test.sh: NVIDIA's compiler could not be fetched with pip; it will not see the CUDA kernels" >&2
     fi
 fi
-# Without an NVIDIA GPU the CUDA kernels run on the simulator.
-if [ "$(uname)" = Linux ] && [ ! -e /dev/nvidia0 ]; then
+if [ -e /dev/nvidia0 ]; then
+    # On an NVIDIA GPU the kernels need the compiler too; the system's own, where there is one.
+    if [ -n "${VOXGRAD_NVRTC:-}" ] && [[ $(ldconfig -p 2>/dev/null) != *libnvrtc.so* ]]; then
+        LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$(dirname "$VOXGRAD_NVRTC")
+        export LD_LIBRARY_PATH
+    fi
+elif [ "$(uname)" = Linux ]; then
+    # Without one the CUDA kernels run on the simulator.
     if simulator=$(scripts/cudasim.sh); then
         export LD_LIBRARY_PATH=$simulator${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
         # What the simulator compiles stays out of the user's cache.
