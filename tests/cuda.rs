@@ -335,9 +335,7 @@ fn what_is_missing_is_named() {
         return;
     }
     says(&nothing, &["refused: device cuda:0", "libcuda.so.1", "install the driver", "NVRTC is needed too"]);
-    if gpu().is_none() {
-        return;
-    }
+    let Some((_, gpu)) = gpu() else { return };
     let driver = ["libcuda.so.1"];
     let nvrtc = ["libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12"];
     let only = run(&place("driver", &driver), &[]);
@@ -353,7 +351,10 @@ fn what_is_missing_is_named() {
     let only = run(&place("nvrtc", &nvrtc), &[]);
     says(&only, &["refused", "there is NVRTC, but the NVIDIA driver was not found", "libcuda.so.1"]);
 
-    // What the simulator can play besides.
+    // What the simulator can play besides; a real driver cannot.
+    if !gpu.name().starts_with("cudasim") {
+        return;
+    }
     let both = place("both", &[&driver[..], &nvrtc[..]].concat());
     let old = run(&both, &[("CUDASIM_DRIVER_VERSION", "11080")]);
     says(&old, &["refused", "too old", "CUDA 11.8", "12.0 is needed"]);
