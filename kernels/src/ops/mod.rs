@@ -17,7 +17,7 @@ pub mod grid_sample;
 pub mod layout;
 pub mod loss;
 pub mod matmul;
-#[cfg(all(test, unix))]
+#[cfg(all(test, unix, feature = "cuda"))]
 mod nvrtc;
 pub mod optimizer;
 pub mod pool;

@@ -45,9 +45,14 @@ const CALLS: &[&str] = &[
     "nvrtcVersion",
 ];
 
-/// The text of a source as it is compiled.
-pub(super) fn text(source: &Source) -> String {
+/// The text of a source as it is compiled. The line numbers of messages are those of the files.
+pub(crate) fn text(source: &Source) -> String {
     format!("{PRELUDE}{}", source.cuda)
+}
+
+/// What the compiler is told for sm_`architecture`.
+pub(crate) fn options(architecture: i32) -> Vec<String> {
+    vec![format!("--gpu-architecture=sm_{architecture}"), "-std=c++17".into()]
 }
 
 impl Nvrtc {
@@ -88,7 +93,7 @@ impl Nvrtc {
     /// the cache holds by.
     pub fn machine_code(&self, source: &Source, architecture: i32, fresh: bool) -> Result<Vec<u8>, String> {
         let text = text(source);
-        let options = [format!("--gpu-architecture=sm_{architecture}"), "-std=c++17".to_string()];
+        let options = options(architecture);
         let cache = Cache::of_user();
         let key = cache.key(&[&text, &options.join(" "), &format!("{self:?}")]);
         if let Some(code) = cache.read(&key).filter(|_| !fresh) {
@@ -170,8 +175,7 @@ mod tests {
             cuda: "struct One { u32 n; };\nextern \"C\" __global__ __launch_bounds__(1)\nvoid one(One p, float* x) { x[0] = INFINITY; }\n",
         };
         for architecture in [75, 90] {
-            let options = [format!("--gpu-architecture=sm_{architecture}"), "-std=c++17".into()];
-            let code = nvrtc.compile("one", &text(&ONE), &options).unwrap();
+            let code = nvrtc.compile("one", &text(&ONE), &options(architecture)).unwrap();
             // The simulator puts a few words of its own before it.
             assert!(code.windows(4).any(|bytes| bytes == b"\x7fELF"));
         }
@@ -185,8 +189,7 @@ mod tests {
             wgsl: "",
             cuda: "#line 1 \"first.cu\"\nu32 one() { return 1; }\n#line 1 \"second.cu\"\n\nint f() { return x; }\n",
         };
-        let options = ["--gpu-architecture=sm_90".to_string()];
-        let message = nvrtc.compile("broken", &text(&BROKEN), &options).unwrap_err();
+        let message = nvrtc.compile("broken", &text(&BROKEN), &options(90)).unwrap_err();
         assert!(
             message.contains("second.cu") && message.contains("\"x\"") | message.contains("'x'"),
             "{message}"

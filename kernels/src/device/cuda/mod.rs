@@ -20,7 +20,7 @@
 
 mod cache;
 mod card;
-mod compile;
+pub(crate) mod compile;
 mod driver;
 mod function;
 mod gate;

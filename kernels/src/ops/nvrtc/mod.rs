@@ -15,23 +15,18 @@ use rayon::prelude::*;
 
 use super::SOURCES;
 use crate::device::Source;
+use crate::device::cuda::compile;
 use library::Nvrtc;
 use usage::Usage;
 
 /// The GPUs compiled for: RTX 20, A100, H100, B200 and their kin; the last if the compiler knows it.
 const ARCHITECTURES: [i32; 4] = [75, 80, 90, 100];
 
-/// What the compiler is given. The line numbers of its messages are those of the files.
-fn text(source: &Source) -> String {
-    let prelude = include_str!("../../device/cuda/prelude.cu");
-    format!("#line 1 \"prelude.cu\"\n{prelude}#line 1 \"{}.cu\"\n{}", source.name, source.cuda)
-}
-
-/// Every kernel of `source`, or what is wrong with it.
+/// Every kernel of `source`, compiled as for a device, or what is wrong with it.
 fn compile(nvrtc: &Nvrtc, source: &Source, architecture: i32) -> Result<Vec<Usage>, String> {
-    let text = text(source);
-    let options =
-        [format!("--gpu-architecture=sm_{architecture}"), "--std=c++17".into(), "--ptxas-options=-v".into()];
+    let text = compile::text(source);
+    let mut options = compile::options(architecture);
+    options.push("--ptxas-options=-v".into());
     let (compiled, log) = nvrtc.compile(&format!("{}.cu", source.name), &text, &options);
     let kernels = usage::read(&log);
     let spilling: Vec<&str> = kernels.iter().filter(|k| k.spills > 0).map(|k| &*k.kernel).collect();
