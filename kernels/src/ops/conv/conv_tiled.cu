@@ -107,7 +107,7 @@ __device__ void write_y(
 
 // y: rows are output channels, columns are samples and places of the output, terms are input channels
 // and taps. A thread computes all 16 rows of two columns, so that each element of x it reads serves 16
-// multiplications, and each weight in the group's memory is read once for two.
+// multiplications, and each weight in shared memory is read once for two.
 extern "C" __global__ __launch_bounds__(128)
 void conv_forward_tiled(ConvCall p, const float* x, const float* w, const float* bias, float* y) {
     __shared__ Weights weights[DEPTH];
@@ -295,8 +295,8 @@ __device__ void write_dw(const ConvCall& p, float* dw, u32 part, u32 slice, u32 
 }
 
 // dw: rows are output channels, columns are input channels and taps, terms are samples and places of the
-// output, cut into p.parts parts of p.chunk terms. A tile has fewer elements than a group has threads
-// to keep busy, so four threads share each block of 4 x 4, and in the end their sums are added.
+// output, cut into p.parts parts of p.chunk terms. A tile has fewer elements than a thread block has
+// threads to keep busy, so four threads share each patch of 4 x 4, and in the end their sums are added.
 extern "C" __global__ __launch_bounds__(256)
 void conv_backward_weight_tiled(ConvCall p, const float* x, const float* dy, float* dw) {
     // Fours of rows, and fours of columns, of each term; one more keeps threads that write off each
@@ -326,7 +326,7 @@ void conv_backward_weight_tiled(ConvCall p, const float* x, const float* dy, flo
     if (thread < TAPS) {
         columns[thread] = tap_spot(p, min(left + thread, count - 1));
     }
-    // Which of the four that share a block, and which block.
+    // Which of the four that share a patch, and which patch.
     const u32 sharer = thread / 64;
     const u32 row = thread % 64 / 16;
     const u32 column = thread % 16;
@@ -342,7 +342,7 @@ void conv_backward_weight_tiled(ConvCall p, const float* x, const float* dy, flo
         float4 block[4] = {};
         for (u32 step = 0; step < min(BLOCK, end - first); step += STEP) {
             const int4 seen = outputs_seen[step + copied];
-            #pragma unroll 1 // two rounds at a time would need more registers than there are
+            #pragma unroll 1 // NVRTC 13.0 spills registers on sm_75 without this
             for (u32 four = thread / STEP; four < 16; four += 8) {
                 const u32 at = four * 4;
                 x_strip[copied * 17 + four] = make_float4(

@@ -79,7 +79,7 @@ __device__ void write_row(const Matmul& p, const float* bias, float* c, u32 s, u
     write(p, bias, c, s, i, j + 3, sums.w);
 }
 
-__device__ void write_block(
+__device__ void write_patch(
     const Matmul& p, const float* bias, float* c, u32 s, u32 i, u32 j, const float4 sums[4]
 ) {
     for (u32 r = 0; r < 4; r++) {
@@ -87,14 +87,14 @@ __device__ void write_block(
     }
 }
 
-const u32 TILE = 64;  // rows and columns of c of one group
+const u32 TILE = 64;  // rows and columns of c of one thread block
 const u32 DEPTH = 16; // terms of the sums at a time
 const u32 PITCH = 17; // fours of a term: TILE / 4, and one to keep threads that write off each other's banks
 
 // "tiled": a thread of the plain rung reads two numbers from memory for each multiplication, and every
-// number is read by as many threads as there are rows or columns. Here a group copies a strip of a and
-// one of b to its own memory, once, and each thread computes 8 x 4 outputs: 3 reads of four numbers
-// from that memory serve 32 multiplications.
+// number is read by as many threads as there are rows or columns. Here a thread block copies a strip
+// of a and one of b to its shared memory, once, and each thread computes 8 x 4 outputs: 3 reads of four
+// numbers from there serve 32 multiplications.
 extern "C" __global__ __launch_bounds__(128)
 void matmul_tiled(Matmul p, const float* a, const float* b, const float* bias, float* c) {
     // The strips of a and of b: fours of rows, and fours of columns, of each term.
@@ -145,8 +145,8 @@ void matmul_tiled(Matmul p, const float* a, const float* b, const float* bias, f
             lower[r] += lower_block[r];
         }
     }
-    write_block(p, bias, c, s, top + row * 4, left + column * 4, upper);
-    write_block(p, bias, c, s, top + row * 4 + 32, left + column * 4, lower);
+    write_patch(p, bias, c, s, top + row * 4, left + column * 4, upper);
+    write_patch(p, bias, c, s, top + row * 4 + 32, left + column * 4, lower);
 }
 
 const u32 SMALL_TILE = 16;
@@ -154,9 +154,9 @@ const u32 SMALL_DEPTH = 64;
 const u32 SMALL_PITCH = 5;
 
 // "shared sums": a linear layer of a small network has a few thousand outputs, each a long sum. Tiles
-// of 64 x 64 would give work to a handful of groups. Here a tile is 16 x 16, and 16 threads share each
-// block of 4 x 4 outputs: of every 64 terms they take 4 each, and in the end their sums are added in a
-// tree.
+// of 64 x 64 would give work to a handful of thread blocks. Here a tile is 16 x 16, and 16 threads share
+// each patch of 4 x 4 outputs: of every 64 terms they take 4 each, and in the end their sums are added
+// in a tree.
 extern "C" __global__ __launch_bounds__(256)
 void matmul_shared(Matmul p, const float* a, const float* b, const float* bias, float* c) {
     __shared__ float4 strip_a[SMALL_DEPTH * SMALL_PITCH];
@@ -171,7 +171,7 @@ void matmul_shared(Matmul p, const float* a, const float* b, const float* bias, 
     const u32 s = tile / (down * across);
     const u32 top = tile / across % down * SMALL_TILE;
     const u32 left = tile % across * SMALL_TILE;
-    // Which of the 16 that share a block, and which block.
+    // Which of the 16 that share a patch, and which patch.
     const u32 sharer = thread / 16;
     const u32 row = thread % 16 / 4;
     const u32 column = thread % 4;
@@ -198,7 +198,7 @@ void matmul_shared(Matmul p, const float* a, const float* b, const float* bias, 
             sum[r] += block_sum[r];
         }
     }
-    // The strips are not needed any more: one holds the upper half of the blocks, the other the lower.
+    // The strips are not needed any more: one holds the upper half of the patches, the other the lower.
     for (u32 half = 8; half > 0; half /= 2) {
         if (sharer >= half && sharer < 2 * half) {
             const u32 at = (thread - half * 16) * 2;
@@ -218,6 +218,6 @@ void matmul_shared(Matmul p, const float* a, const float* b, const float* bias, 
         __syncthreads();
     }
     if (sharer == 0) {
-        write_block(p, bias, c, s, top + row * 4, left + column * 4, sum);
+        write_patch(p, bias, c, s, top + row * 4, left + column * 4, sum);
     }
 }
