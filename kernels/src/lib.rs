@@ -3,8 +3,8 @@
 //! This crate knows devices and numbers. It knows no tensor and no gradient graph: an op here
 //! takes flat row-major [`Storage`] buffers with the sizes beside them and gives a new buffer back.
 //! Every op has one folder under [`ops`]: `mod.rs` holds its formula, its parameter struct and the
-//! host function that checks sizes and picks the device; `cpu.rs` holds the loops and the `.wgsl` files
-//! the compute shaders.
+//! host function that checks sizes and picks the device; `cpu.rs` holds the loops, and the `.cu` and
+//! `.wgsl` files the same kernels in CUDA C++ and as compute shaders.
 
 pub mod device;
 pub mod dtype;

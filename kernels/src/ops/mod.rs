@@ -1,5 +1,5 @@
-//! One folder per op: the formula and the size checks in `mod.rs`, the loops in `cpu.rs`, the compute
-//! shaders in `.wgsl` files.
+//! One folder per op: the formula and the size checks in `mod.rs`, the loops in `cpu.rs`, the same
+//! kernels in CUDA C++ in `.cu` files and as compute shaders in `.wgsl` files.
 //!
 //! Where an op has a ladder of ever faster kernels, its module has `RUNGS`, their names from the
 //! plain one up, and beside `forward` a `forward_rung(rung, ..)` that runs the one asked for.

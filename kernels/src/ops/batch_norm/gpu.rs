@@ -1,4 +1,4 @@
-//! Batch normalisation on a GPU: the kernels of the `.wgsl` files.
+//! Batch normalisation on a GPU: the kernels of the `.cu` and `.wgsl` files.
 
 use super::{BatchNorm, Channels};
 use crate::device::kernel::source;

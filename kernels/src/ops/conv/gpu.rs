@@ -1,4 +1,4 @@
-//! Convolution on a GPU: the kernels of the `.wgsl` files.
+//! Convolution on a GPU: the kernels of the `.cu` and `.wgsl` files.
 
 use super::{Conv, volume};
 use crate::device::kernel::GROUP;

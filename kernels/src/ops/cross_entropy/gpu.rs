@@ -1,4 +1,4 @@
-//! Cross-entropy on a GPU: the kernels of the `.wgsl` files.
+//! Cross-entropy on a GPU: the kernels of the `.cu` and `.wgsl` files.
 
 use super::{CrossEntropy, Forward, Target};
 use crate::device::kernel::source;

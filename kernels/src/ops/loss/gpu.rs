@@ -1,4 +1,4 @@
-//! Losses on a GPU: the kernels of `loss.wgsl`.
+//! Losses on a GPU: the kernels of `loss.cu` and `loss.wgsl`.
 
 use super::{Inputs, Kind, Reduction, Side};
 use crate::device::kernel::source;
