@@ -75,7 +75,10 @@ collect() {
     . scripts/beside.sh
 
     # Tests: one folder for each package, "." for the workspace's own.
-    programs test --workspace --no-run >"$to/tests"
+    # The simulator's are about machines without a GPU.
+    local simulator='--exclude cudasim --exclude cudasim-driver --exclude cudasim-nvrtc'
+    # shellcheck disable=SC2086
+    programs test --workspace $simulator --no-run >"$to/tests"
     while IFS=$'\t' read -r from name file; do
         case $file in
         */examples/*) program "$file" "$to/examples/$name" ;;
@@ -93,7 +96,7 @@ collect() {
         mkdir -p "$to/files/$folder"
         tar -C "$folder" --exclude __pycache__ --exclude ./results -cf - . | tar -C "$to/files/$folder" -xf -
     done
-    local n=0 folders
+    local n=0 folders=()
     IFS=: read -ra folders <<<"${VOXGRAD_CONFORMANCE:-}"
     for folder in "${folders[@]}"; do
         n=$((n + 1))
@@ -155,9 +158,9 @@ about() {
     [ -z "$driver" ] || echo "driver:$driver, for CUDA ${cuda:-unknown}"
     [ -z "$memory" ] || echo "memory:$memory"
     [ -z "$capability" ] || echo "compute capability:$capability"
-    [ -z "$nvrtc" ] || echo "NVRTC: $(ls "$nvrtc" | sed -n 's/^libnvrtc-builtins\.so\.//p' | head -n 1)"
+    [ -z "$nvrtc" ] || echo "NVRTC: $(ls "$nvrtc" | sed -n 's/^libnvrtc-builtins\.so\.//p' | sed -n 1p)"
     local processor
-    processor=$(sed -n 's/^model name\t: //p' /proc/cpuinfo | head -n 1)
+    processor=$(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)
     echo "processor: ${processor:-$(uname -m)}, $(getconf _NPROCESSORS_ONLN) threads"
     echo "date: $(date -u +%Y-%m-%d)"
     cat "$dir/built.txt"
@@ -218,7 +221,8 @@ bench() {
         tail -n 20 "$work/logs/bench-$1.log"
         ;;
     esac
-    grep 'launches a step' "$work/logs/bench-$1.log" || true
+    grep -h '^host, ' "$work/logs/bench-$1.log" | tee -a "$work/about.txt" || true
+    grep -h '^not captured' "$work/logs/bench-$1.log" >>"$work/left_out.txt" || true
 }
 
 # The same work in PyTorch for at most $1 seconds.
@@ -260,18 +264,18 @@ measure() {
     local devices require=cpu
     devices=$("$dir/examples/devices")
     if [ "$device" != cpu ]; then
-        echo "$devices" | grep -q '^cuda  *is ' || fail "$(echo "$devices" | sed -n 's/^cuda  *//p')"
+        grep -q '^cuda  *is ' <<<"$devices" || fail "$(sed -n 's/^cuda  *//p' <<<"$devices")"
         require=$require,cuda
     fi
-    if echo "$devices" | grep -q '^wgpu:'; then
+    if grep -q '^wgpu:' <<<"$devices"; then
         require=$require,wgpu
     else
         local missing=loader
-        ! ldconfig -p 2>/dev/null | grep -q libvulkan.so.1 || missing=driver
+        [[ $(ldconfig -p 2>/dev/null) != *libvulkan.so.1* ]] || missing=driver
         leave_out "wgpu: there is no Vulkan $missing"
     fi
     if [ -n "$nvrtc" ]; then
-        VOXGRAD_NVRTC=$(ls "$nvrtc"/libnvrtc.so* | head -n 1)
+        VOXGRAD_NVRTC=$(ls "$nvrtc"/libnvrtc.so* | sed -n 1p)
         export VOXGRAD_NVRTC VOXGRAD_NVRTC_TABLE=$work/kernels.md
         require=$require,nvrtc
     fi
