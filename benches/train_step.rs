@@ -1,12 +1,14 @@
 //! Whole training steps of the baseline network at batch 64: forward, loss, backward, SGD. On a GPU also
-//! a large batch, and the chapter's other networks.
+//! a large batch, and the chapter's other networks; with CUDA each step also captured as one graph, which
+//! is how the trainer runs it.
 //!
 //! Throughput is in floating-point operations (of the convolutions and linear layers, the
 //! backward pass counted as twice the forward pass) and in bytes of images.
 
 mod clock;
+mod networks;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use voxgrad_engine::nn::Module;
@@ -14,10 +16,9 @@ use voxgrad_engine::ops::CrossEntropyOptions;
 use voxgrad_engine::optim::SGD;
 use voxgrad_engine::random::Rng;
 use voxgrad_engine::{Device, Result, Tensor, TrainStep, manual_seed, no_grad};
-use voxgrad_models::cifar2::nets::Net;
-use voxgrad_models::cifar2::{MODELS, Variant};
 
 use clock::{device, time};
+use networks::Network;
 
 /// Multiplications of one image in the baseline: two convolutions, two linear layers.
 const PRODUCTS: usize = 16 * 3 * 9 * 32 * 32 + 8 * 16 * 9 * 16 * 16 + 512 * 32 + 32 * 2;
@@ -40,14 +41,13 @@ impl Training {
         let labels: Vec<u32> = (0..batch).map(|_| rng.below(2) as u32).collect();
         let labels = Tensor::new(&labels, [batch], device)?;
         let optimizer = SGD::new(model.parameters(), 1e-2)?;
-        Ok(Training { model, images, labels, optimizer, step: TrainStep::capture() })
+        Ok(Training { model, images, labels, optimizer, step: TrainStep::eager() })
     }
 
     fn forward(&self) -> Result<Tensor> {
         no_grad(|| self.model.forward(&self.images))
     }
 
-    /// A step as the trainer makes it: on CUDA from the third one on a recorded one.
     fn step(&mut self) -> Result<()> {
         let batch = [self.images.clone(), self.labels.clone()];
         let model = &self.model;
@@ -57,59 +57,74 @@ impl Training {
         self.step.run(&mut self.optimizer, &batch, loss)?;
         Ok(())
     }
+
+    /// Captures the step, where the device can: whether the steps from now on are replays.
+    fn capture(&mut self) -> Result<bool> {
+        self.step = TrainStep::capture();
+        // The first one warms up, the second one is captured.
+        for _ in 0..3 {
+            self.step()?;
+        }
+        Ok(self.step.replays() > 0)
+    }
 }
 
 fn train_step(criterion: &mut Criterion) {
     let device = device();
     manual_seed(0);
-    let mut training = baseline(criterion, 64, &device);
-    if device != Device::Cpu {
-        host_side(&device, || training.step().unwrap());
+    let networks = networks::all();
+    // The others would take minutes on a CPU.
+    let wanted = if device == Device::Cpu { 1 } else { networks.len() };
+    for (i, network) in networks[..wanted].iter().enumerate() {
+        let mut training = times(criterion, network, &device);
+        if i == 0 && device != Device::Cpu {
+            training.step = TrainStep::eager();
+            host_side(&device, "launch by launch", || training.step().unwrap());
+            if training.capture().is_ok_and(|captured| captured) {
+                host_side(&device, "captured", || training.step().unwrap());
+            }
+        }
     }
 }
 
-fn baseline(criterion: &mut Criterion, batch: usize, device: &Device) -> Training {
-    let mut training = Training::new(Box::new(Net::new().unwrap()), batch, device).unwrap();
-    let flops = 2 * (PRODUCTS * batch) as u64;
+/// Times a network's forward pass and its training step.
+fn times(criterion: &mut Criterion, network: &Network, device: &Device) -> Training {
+    let mut training = Training::new(network.build().unwrap(), network.batch, device).unwrap();
+    let flops = 2 * (PRODUCTS * network.batch) as u64;
     let bytes = (4 * training.images.numel()) as u64;
-    let mut group = criterion.benchmark_group(format!("baseline, batch {batch}"));
-    group.throughput(Throughput::ElementsAndBytes { elements: flops, bytes });
+    // Only the baseline's operations are counted.
+    let throughput = |times| match network.name() {
+        "baseline" => Throughput::ElementsAndBytes { elements: times * flops, bytes },
+        _ => Throughput::Bytes(bytes),
+    };
+    let mut group = criterion.benchmark_group(network.group());
+    group.throughput(throughput(1));
     group.bench_function("forward", |b| time(b, device, || training.forward().unwrap()));
-    group.throughput(Throughput::ElementsAndBytes { elements: 3 * flops, bytes });
+    group.throughput(throughput(3));
     group.bench_function("training step", |b| time(b, device, || training.step().unwrap()));
+    match (device, training.capture()) {
+        (_, Ok(true)) => {
+            group.bench_function("training step, captured", |b| time(b, device, || training.step().unwrap()));
+        }
+        // Said, so that the other networks are timed all the same.
+        (Device::Cuda(_), Ok(false)) => println!("not captured: {}", network.group()),
+        (_, Ok(false)) => {}
+        (_, Err(error)) => println!("not captured: {}: {error}", network.group()),
+    }
     group.finish();
     training
 }
 
-/// What a GPU can do with more images, and the networks that are more than the baseline trained in
-/// another way. Minutes on a CPU.
-fn others(criterion: &mut Criterion) {
-    let device = device();
-    if device == Device::Cpu {
-        return;
-    }
-    baseline(criterion, 1024, &device);
-    for name in ["width", "dropout", "batch-norm", "depth", "res", "res-deep"] {
-        let find = |variant: &&Variant| variant.name == name;
-        let variant = MODELS.iter().find(find).expect("the networks of the chapter");
-        let blocks = variant.n_blocks.map_or(0, |_| 10);
-        let mut training = Training::new(variant.build(blocks, false).unwrap(), 64, &device).unwrap();
-        let of = if blocks > 0 { format!(" of {blocks} blocks") } else { String::new() };
-        let mut group = criterion.benchmark_group(format!("{name}{of}, batch 64"));
-        group.bench_function("forward", |b| time(b, &device, || training.forward().unwrap()));
-        group.bench_function("training step", |b| time(b, &device, || training.step().unwrap()));
-        group.finish();
-    }
-}
-
 /// What a step costs the host, which is what a slow adapter in software says something about: the
 /// median of 100 steps. The device is waited for after each, so that its work does not get in the way.
-fn host_side(device: &Device, mut step: impl FnMut()) {
-    let mut steps: Vec<[f64; 5]> = Vec::new();
+fn host_side(device: &Device, how: &str, mut step: impl FnMut()) {
+    let mut steps: Vec<[f64; 6]> = Vec::new();
     for _ in 0..100 {
         device.synchronize().unwrap();
         let before = device.counters();
+        let start = Instant::now();
         step();
+        let busy = start.elapsed();
         let recorded = device.counters();
         device.synchronize().unwrap();
         let after = device.counters();
@@ -119,6 +134,7 @@ fn host_side(device: &Device, mut step: impl FnMut()) {
             launches,
             (after.bytes_up - before.bytes_up) as f64,
             (recorded.bytes_down - before.bytes_down) as f64,
+            busy.as_secs_f64() * 1e6,
             per_launch(recorded.launch_time - before.launch_time),
             per_launch(after.submit_time - before.submit_time),
         ]);
@@ -128,20 +144,18 @@ fn host_side(device: &Device, mut step: impl FnMut()) {
         all.sort_by(f64::total_cmp);
         all[all.len() / 2]
     };
-    println!(
-        "{device}: {} launches a step, {} bytes up, {} bytes down; host time per launch {:.1} us to record, \
-         {:.1} us to submit",
-        median(0),
-        median(1),
-        median(2),
-        median(3),
-        median(4)
-    );
+    print!("host, {how}: launches {}, bytes up {}, bytes down {}", median(0), median(1), median(2));
+    print!(", microseconds until the step returns {:.1}", median(3));
+    // A graph is not recorded kernel by kernel.
+    if median(4) > 0.0 {
+        print!(", to record a launch {:.1}, to submit it {:.1}", median(4), median(5));
+    }
+    println!();
 }
 
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).measurement_time(Duration::from_secs(5));
-    targets = train_step, others
+    targets = train_step
 }
 criterion_main!(benches);
