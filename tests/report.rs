@@ -3,6 +3,8 @@
 mod common;
 #[path = "../benches/report/markdown.rs"]
 mod markdown;
+#[path = "../benches/networks/mod.rs"]
+mod networks;
 #[path = "../benches/report/read.rs"]
 mod read;
 
@@ -75,13 +77,33 @@ fn what_is_missing_is_left_out_and_what_is_broken_is_named() {
     assert!(read::folder(base).unwrap_err().to_string().contains("seven"));
 }
 
+/// What PyTorch's side times: rows of the table of cases, and networks.
+fn pytorch_times() -> Option<(Vec<String>, Vec<String>)> {
+    let list = Command::new("python3").args(["-B", "benches/peers/torch_gpu.py", "--list"]).output();
+    let Ok(list) = list else {
+        common::say("skipped, needs python3: it could not be started");
+        return None;
+    };
+    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
+    let lines = String::from_utf8(list.stdout).unwrap();
+    Some(lines.lines().map(String::from).partition(|line| !line.starts_with("training step\t")))
+}
+
+/// The same networks under the same names, with as many parameters; `torch_gpu.py` counts its own.
+#[test]
+fn pytorch_times_the_same_networks() {
+    let Some((_, theirs)) = pytorch_times() else { return };
+    let ours = networks::all().into_iter().map(|network| {
+        let parameters: usize = network.build().unwrap().parameters().iter().map(|p| p.numel()).sum();
+        format!("training step\t{}\t{parameters}", network.group())
+    });
+    assert_eq!(theirs, ours.collect::<Vec<_>>());
+}
+
 /// PyTorch's rows stand beside ours by their names, so both tables of cases must hold the same.
 #[test]
 fn pytorch_times_the_same_cases() {
-    let list = Command::new("python3").args(["-B", "benches/peers/torch_gpu.py", "--list"]).output();
-    let Ok(list) = list else { return common::say("skipped, needs python3: it could not be started") };
-    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
-    let theirs = String::from_utf8(list.stdout).unwrap();
+    let Some((theirs, _)) = pytorch_times() else { return };
     let of_case = |case: &common::Case| {
         let gradient = if case.differentiable { "True" } else { "False" };
         let shapes: Vec<String> = case.inputs.iter().map(|input| format!("{:?}", input.shape)).collect();
@@ -89,11 +111,10 @@ fn pytorch_times_the_same_cases() {
     };
     let ours = common::cases::all();
     let ours: Vec<String> = ours.iter().filter(|case| case.flops.is_some()).map(of_case).collect();
-    let missing: Vec<&String> =
-        ours.iter().filter(|case| !theirs.lines().any(|line| line == **case)).collect();
+    let missing: Vec<&String> = ours.iter().filter(|case| !theirs.contains(case)).collect();
     assert!(missing.is_empty(), "benches/peers/cases.py has no such cases:\n{missing:#?}");
     if common::cases::all_asked_for() {
-        let more: Vec<&str> = theirs.lines().filter(|line| !ours.iter().any(|case| case == line)).collect();
+        let more: Vec<&String> = theirs.iter().filter(|line| !ours.contains(line)).collect();
         assert!(
             more.is_empty(),
             "benches/peers/cases.py has cases that tests/common/cases/ has not:\n{more:#?}"

@@ -1,9 +1,21 @@
-"""The timed rows of the table of cases (tests/common/cases/), as PyTorch runs them.
+"""The timed rows of the table of cases (tests/common/cases/), as PyTorch runs them, and the timed networks.
 
-Each has the op, what is special, the inputs, and the same work: op and what are those of Rust, so that
-the times can stand side by side. `torch_gpu.py --list` prints them; tests/peers.rs compares the two tables.
+Each row has the op, what is special, the inputs, and the same work: op and what are those of Rust, so that
+the times can stand side by side. `torch_gpu.py --list` prints them; tests/report.rs compares the two tables.
 Nothing here needs PyTorch until a case is run.
 """
+
+# The groups of benches/train_step.rs: a network of nets.py, images in a batch, parameters.
+NETWORKS = [
+    ("baseline", 64, 18090),
+    ("baseline", 1024, 18090),
+    ("width", 64, 38386),
+    ("dropout", 64, 38386),
+    ("batch-norm", 64, 38482),
+    ("depth", 64, 16130),
+    ("res", 64, 16130),
+    ("res-deep of 10 blocks", 64, 159330),
+]
 
 LARGE = [64, 16, 32, 32]
 HUGE = [65535 * 256 + 257]

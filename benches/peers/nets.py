@@ -68,14 +68,12 @@ class ResDeep(nn.Module):
         return self.fc2(self.fc1(out.flatten(1)).relu())
 
 
-# A name, images in a batch, the network: the groups of benches/train_step.rs.
-NETS = [
-    ("baseline", 64, lambda: TwoConvolutions(16)),
-    ("baseline", 1024, lambda: TwoConvolutions(16)),
-    ("width", 64, lambda: TwoConvolutions(32)),
-    ("dropout", 64, lambda: TwoConvolutions(32, dropout=0.4)),
-    ("batch-norm", 64, lambda: TwoConvolutions(32, batch_norm=True)),
-    ("depth", 64, lambda: ThreeConvolutions(residual=False)),
-    ("res", 64, lambda: ThreeConvolutions(residual=True)),
-    ("res-deep of 10 blocks", 64, lambda: ResDeep(10)),
-]
+NETS = {
+    "baseline": lambda: TwoConvolutions(16),
+    "width": lambda: TwoConvolutions(32),
+    "dropout": lambda: TwoConvolutions(32, dropout=0.4),
+    "batch-norm": lambda: TwoConvolutions(32, batch_norm=True),
+    "depth": lambda: ThreeConvolutions(residual=False),
+    "res": lambda: ThreeConvolutions(residual=True),
+    "res-deep of 10 blocks": lambda: ResDeep(10),
+}

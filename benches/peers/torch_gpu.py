@@ -2,7 +2,7 @@
 """Times in PyTorch what benches/ops.rs and benches/train_step.rs time in voxgrad.
 
     python3 benches/peers/torch_gpu.py --out torch.json     on the first GPU, for at most two minutes
-    python3 benches/peers/torch_gpu.py --list               the rows of the table of cases, without PyTorch
+    python3 benches/peers/torch_gpu.py --list               what is timed, without PyTorch
 
 Four ways: eager; channels-last with cudnn.benchmark; compiled (torch.compile); a CUDA graph of the eager
 work. Where there are products, each with TF32 off, which is what voxgrad computes in, and on. A time is the
@@ -20,7 +20,7 @@ import statistics
 import sys
 import time
 
-from cases import cases
+from cases import NETWORKS, cases
 
 
 class Clock:
@@ -126,13 +126,15 @@ def training(torch, device, clock, results, way, tf32, _):
     from nets import NETS
 
     layout = torch.channels_last if way == "channels-last" else torch.contiguous_format
-    for name, batch, build in NETS:
+    for name, batch, parameters in NETWORKS:
         group = f"{name}, batch {batch}"
         if not results.in_time():
             return results.leave_out(f"training steps, {way}, from {group} on: the time was up")
         try:
             torch.manual_seed(0)
-            net = build().to(device, memory_format=layout).train()
+            net = NETS[name]().to(device, memory_format=layout).train()
+            here = sum(parameter.numel() for parameter in net.parameters())
+            assert here == parameters, f"it has {here} parameters, not {parameters}"
             images = torch.randn(batch, 3, 32, 32, device=device).contiguous(memory_format=layout)
             labels = torch.randint(2, [batch], device=device)
             optimizer = torch.optim.SGD(net.parameters(), lr=1e-2)
@@ -197,7 +199,7 @@ def first_line(error):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--list", action="store_true", help="print the rows of the table of cases")
+    parser.add_argument("--list", action="store_true", help="print the table of cases, and the networks")
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to try this program out")
     parser.add_argument("--out", default="torch.json", help="where the times go")
     parser.add_argument("--seconds", type=float, default=120, help="how long it may take")
@@ -208,6 +210,8 @@ def main():
     if arguments.list:
         for case in table:
             print(case.op, case.what, case.gradient, *[x.shape for x in case.inputs], sep="\t")
+        for name, batch, parameters in NETWORKS:
+            print("training step", f"{name}, batch {batch}", parameters, sep="\t")
         return
 
     start = time.monotonic()
