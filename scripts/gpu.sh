@@ -5,17 +5,21 @@
 #   scripts/gpu.sh                 builds here and runs here
 #   scripts/gpu.sh --build DIR     collects in DIR all that a run needs; for machines with Rust
 #   scripts/gpu.sh --run DIR       runs what is in DIR; needs no Rust, no network, glibc 2.36 or newer
+#   scripts/gpu.sh --build DIR.tar.xz, --run DIR.tar.xz      the same through one file, a fifth as large
 #
 #   --out FILE       the table, FILE.md and FILE.json; without it benches/results/CARD-DATE
 #   --device NAME    cuda, cuda:N, or cpu to try this script without a GPU
 #   --without LIST   what --build leaves out, comma-separated: nvrtc (NVIDIA's compiler, 110 MB, which
-#                    PyTorch brings along too), data (a real data set, 37 MB)
+#                    PyTorch brings along too), data (a real data set, 37 MB), cpu (tests that touch no GPU)
 #   PYTHON=python3   the Python that has PyTorch
 set -euo pipefail
 export LC_ALL=C
 
 limit=480      # seconds in all
 newest=2.36    # the glibc that programs may need at most
+# Test programs that touch a GPU, those that say most of one first.
+on_gpu='./parity ./conformance ./cuda ./cuda_graph ./train_step ./devices ./determinism ./gpu_trouble
+    kernels/voxgrad_kernels ./training ./wgpu'
 here=$(dirname "$(realpath "$0")")
 build='' run='' out='' device=cuda without=''
 fail() {
@@ -80,11 +84,16 @@ collect() {
     # shellcheck disable=SC2086
     programs test --workspace $simulator --no-run >"$to/tests"
     while IFS=$'\t' read -r from name file; do
+        folder=$(realpath --relative-to "$root" "$from")
         case $file in
         */examples/*) program "$file" "$to/examples/$name" ;;
-        *) program "$file" "$to/tests.d/$(realpath --relative-to "$root" "$from")/$name" ;;
+        *) [[ ,$without, == *,cpu,* && " $on_gpu " != *[[:space:]]$folder/$name[[:space:]]* ]] ||
+            program "$file" "$to/tests.d/$folder/$name" ;;
         esac
     done <"$to/tests"
+    for name in $on_gpu; do
+        [ -e "$to/tests.d/$name" ] || fail "there is no test program $name any more; mend the list in $0"
+    done
     programs bench --no-run --bench ops --bench train_step --bench report >"$to/benches"
     while IFS=$'\t' read -r from name file; do
         program "$file" "$to/benches.d/$name"
@@ -118,7 +127,27 @@ collect() {
     } >"$to/built.txt"
     cp scripts/gpu.sh "$to/gpu.sh"
     echo "$(find "$to/tests.d" -type f | wc -l) test programs and what they need, $(du -sh "$to" | cut -f 1)"
-    echo "on a machine with a GPU: $to/gpu.sh --run $to"
+}
+
+# One file of a folder.
+pack() {
+    tar -C "$1" --exclude ./run -cf - . | xz -T 0 -9 >"$1.tar.xz.new"
+    mv "$1.tar.xz.new" "$1.tar.xz"
+    echo "packed into $1.tar.xz, $(du -sh "$1.tar.xz" | cut -f 1)"
+}
+
+unpack() {
+    local from to=${1%.tar.xz}
+    from=$(realpath "$1")
+    [ ! -e "$to" ] || [ -e "$to/built.txt" ] || fail "$to is there, and no folder of $0 --build"
+    rm -rf "$to"
+    mkdir -p "$to"
+    if command -v xz >/dev/null; then
+        tar -C "$to" -xJf "$from"
+    else
+        "${PYTHON:-python3}" -c 'import sys, tarfile
+tarfile.open(sys.argv[1]).extractall(sys.argv[2])' "$from" "$to"
+    fi
 }
 
 # --- what --run does ---------------------------------------------------------------------------------
@@ -166,12 +195,11 @@ about() {
     cat "$dir/built.txt"
 }
 
-# Runs every test program for at most $1 seconds in all, those that say most of a GPU first.
+# Runs every test program for at most $1 seconds in all.
 tests() {
     local until=$((SECONDS + $1)) seconds code outcome file package name log start passed failed late=''
-    local first='parity conformance cuda devices determinism gpu_trouble training'
     {
-        for name in $first; do ls "$dir/tests.d/./$name" 2>/dev/null || true; done
+        for name in $on_gpu; do echo "$dir/tests.d/$name"; done
         find "$dir/tests.d" -type f | sort
     } | sed 's,/\./,/,' | awk '!seen[$0]++' >"$work/programs"
     while read -r file; do
@@ -316,9 +344,12 @@ measure() {
 }
 
 if [ -n "$build" ]; then
-    (collect "$build")
+    (collect "${build%.tar.xz}")
+    [ "$build" = "${build%.tar.xz}" ] || pack "${build%.tar.xz}"
+    [ -n "$run" ] || echo "on a machine with a GPU: gpu.sh --run $build"
     SECONDS=0
 fi
 if [ -n "$run" ]; then
-    measure "$run"
+    [ "$run" = "${run%.tar.xz}" ] || unpack "$run"
+    measure "${run%.tar.xz}"
 fi
