@@ -82,6 +82,8 @@ struct Recorded {
     /// The gradients that the graph writes, in the order of the optimizer's parameters.
     grads: Vec<Option<Tensor>>,
     loss: Tensor,
+    /// What else the step gives.
+    kept: Vec<Tensor>,
     /// Where the random generator stood before the recorded step, and how many calls of a step draw from it.
     rng: RngState,
     draws: u64,
@@ -122,6 +124,22 @@ impl TrainStep {
         inputs: &[Tensor],
         loss: impl Fn(&[Tensor]) -> Result<Tensor, E>,
     ) -> Result<Tensor, E> {
+        let alone = |inputs: &[Tensor]| loss(inputs).map(|loss| (loss, Vec::new()));
+        Ok(self.run_keeping(optimizer, inputs, alone)?.0)
+    }
+
+    /// As [`TrainStep::run`], for a `loss` that also gives tensors it has worked out on the way, such as the
+    /// network's outputs. Returns the loss and those, from before the step, outside the graph and in memory
+    /// that no later step writes.
+    ///
+    /// # Errors
+    /// Those of the loss and of the optimizer.
+    pub fn run_keeping<E: From<Error>>(
+        &mut self,
+        optimizer: &mut dyn Optimizer,
+        inputs: &[Tensor],
+        loss: impl Fn(&[Tensor]) -> Result<(Tensor, Vec<Tensor>), E>,
+    ) -> Result<(Tensor, Vec<Tensor>), E> {
         let gpu = match inputs.first().map(Tensor::device) {
             Some(Device::Cuda(gpu)) if self.captures && !gpu.times_launches() => gpu,
             _ => return eager(optimizer, inputs, &loss),
@@ -140,7 +158,7 @@ impl TrainStep {
         match (seen, &self.recorded) {
             (Some(Seen { ready: true, .. }), None) => {
                 match Recorded::new(gpu, like.clone(), optimizer, inputs, &loss) {
-                    Some(recorded) => return Ok(self.recorded.insert(recorded).loss()?),
+                    Some(recorded) => return Ok(self.recorded.insert(recorded).given()?),
                     None => self.seen = Some(Seen { like, ready: false }),
                 }
             }
@@ -155,13 +173,24 @@ impl TrainStep {
 fn eager<E: From<Error>>(
     optimizer: &mut dyn Optimizer,
     inputs: &[Tensor],
-    loss: &impl Fn(&[Tensor]) -> Result<Tensor, E>,
-) -> Result<Tensor, E> {
-    let loss = loss(inputs)?;
+    loss: &impl Fn(&[Tensor]) -> Result<(Tensor, Vec<Tensor>), E>,
+) -> Result<(Tensor, Vec<Tensor>), E> {
+    let (loss, kept) = forward_and_back(optimizer, inputs, loss)?;
+    optimizer.step()?;
+    Ok((loss, kept))
+}
+
+/// The step up to the optimizer's part in it.
+fn forward_and_back<E: From<Error>>(
+    optimizer: &dyn Optimizer,
+    inputs: &[Tensor],
+    loss: &impl Fn(&[Tensor]) -> Result<(Tensor, Vec<Tensor>), E>,
+) -> Result<(Tensor, Vec<Tensor>), E> {
+    let (loss, kept) = loss(inputs)?;
+    let kept = kept.into_iter().map(|tensor| tensor.detach()).collect();
     optimizer.zero_grad();
     loss.backward()?;
-    optimizer.step()?;
-    Ok(loss.detach())
+    Ok((loss.detach(), kept))
 }
 
 impl Recorded {
@@ -172,29 +201,27 @@ impl Recorded {
         like: Like,
         optimizer: &mut dyn Optimizer,
         inputs: &[Tensor],
-        loss: &impl Fn(&[Tensor]) -> Result<Tensor, E>,
+        loss: &impl Fn(&[Tensor]) -> Result<(Tensor, Vec<Tensor>), E>,
     ) -> Option<Recorded> {
         let inputs = inputs.iter().map(Tensor::copy).collect::<Result<Vec<_>>>().ok()?;
         let (rng, moves) = (random::rng_state(), tensor::moves());
         let capture = gpu.begin_capture().ok()?;
         NOTES.set(Some(Notes::default()));
         let mut stepped = false;
-        let step = loss(&inputs).and_then(|loss| {
-            optimizer.zero_grad();
-            loss.backward()?;
+        let step = forward_and_back(optimizer, &inputs, loss).and_then(|given| {
             stepped = true;
             optimizer.step()?;
-            Ok(loss.detach())
+            Ok(given)
         });
         let Notes { counters, written, replaced } = NOTES.take().unwrap_or_default();
         let draws = random::rng_state().offset.wrapping_sub(rng.offset);
-        let ran = step.and_then(|loss| {
+        let ran = step.and_then(|given| {
             let mut graph = capture.end(draws).map_err(Error::from)?;
             // Recording ran nothing: this is the step's first run.
             graph.launch(None).map_err(Error::from)?;
-            Ok((loss, graph))
+            Ok((given, graph))
         });
-        let Ok((loss, graph)) = ran else {
+        let Ok(((loss, kept), graph)) = ran else {
             // Nothing has run. An error that has nothing to do with the recording comes again without it.
             random::set_rng_state(rng);
             for counter in counters {
@@ -210,7 +237,7 @@ impl Recorded {
             return None;
         };
         let grads = optimizer.parameters().iter().map(Tensor::grad).collect();
-        Some(Recorded { graph, gpu, like, inputs, grads, loss, rng, draws, counters, written, moves })
+        Some(Recorded { graph, gpu, like, inputs, grads, loss, kept, rng, draws, counters, written, moves })
     }
 
     /// Whether a replay would use the memory that the tensors have now, and the right random numbers.
@@ -225,7 +252,7 @@ impl Recorded {
             && self.grads.iter().flatten().all(|grad| grad.holders() <= 2)
     }
 
-    fn replay(&mut self, optimizer: &mut dyn Optimizer, inputs: &[Tensor]) -> Result<Tensor> {
+    fn replay(&mut self, optimizer: &mut dyn Optimizer, inputs: &[Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
         for (recorded, new) in self.inputs.iter().zip(inputs) {
             recorded.overwrite(new)?;
         }
@@ -241,12 +268,13 @@ impl Recorded {
         for counter in &self.counters {
             counter.fetch_add(1, Ordering::Relaxed);
         }
-        self.loss()
+        self.given()
     }
 
-    /// The loss of the last launch, in memory of its own.
-    fn loss(&self) -> Result<Tensor> {
-        self.loss.copy()
+    /// What the last launch has worked out, in memory of its own.
+    fn given(&self) -> Result<(Tensor, Vec<Tensor>)> {
+        let kept = self.kept.iter().map(Tensor::copy).collect::<Result<_>>()?;
+        Ok((self.loss.copy()?, kept))
     }
 }
 
