@@ -4,6 +4,7 @@
 pub mod cifar2;
 pub mod data;
 mod error;
+pub mod losses;
 pub mod luna;
 pub mod metrics;
 pub mod mnist;

@@ -10,9 +10,15 @@
 //!
 //! With 99.7% negatives, calling everything negative is 99.7% accurate and useless: its recall is 0.
 
+mod by_name;
+mod predictions;
+
 use std::fmt;
 
 use voxgrad_engine::Tensor;
+
+pub use by_name::Metric;
+pub use predictions::{Gathered, Predictions};
 
 use crate::Result;
 
@@ -55,6 +61,11 @@ impl ConfusionMatrix {
     /// No predictions yet, of `classes` classes.
     pub fn new(classes: usize) -> ConfusionMatrix {
         ConfusionMatrix { classes, counts: vec![0; classes * classes] }
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.classes
     }
 
     /// Counts one prediction.
@@ -135,54 +146,4 @@ impl fmt::Display for ConfusionMatrix {
 }
 
 #[cfg(test)]
-mod tests {
-    use voxgrad_engine::Device;
-
-    use super::*;
-
-    #[test]
-    fn accuracy_counts_rows() {
-        let cpu = Device::cpu();
-        let logits = Tensor::new(&[0.1f32, 0.9, 3.0, -1.0, 0.0, 0.5], [3, 2], &cpu).unwrap();
-        let targets = Tensor::new(&[1u32, 0, 0], [3], &cpu).unwrap();
-        assert_eq!(accuracy(&logits, &targets).unwrap(), 2.0 / 3.0);
-        let short = Tensor::new(&[1u32], [1], &cpu).unwrap();
-        assert_eq!(
-            accuracy(&logits, &short).unwrap_err().to_string(),
-            "accuracy: 3 rows of logits for 1 targets"
-        );
-    }
-
-    #[test]
-    fn everything_negative_is_accurate_and_useless() {
-        let mut seen = ConfusionMatrix::new(2);
-        for i in 0..1000 {
-            seen.add(u32::from(i < 3), 0).unwrap();
-        }
-        assert_eq!(seen.accuracy(), 0.997);
-        assert_eq!((seen.precision(1), seen.recall(1), seen.f1(1)), (0.0, 0.0, 0.0));
-        assert_eq!((seen.precision(0), seen.recall(0)), (0.997, 1.0));
-    }
-
-    #[test]
-    fn f1_is_the_harmonic_mean() {
-        let mut seen = ConfusionMatrix::new(3);
-        seen.add_all(&[0, 0, 1, 1, 1, 2], &[0, 1, 1, 1, 2, 2]).unwrap();
-        // class 1: called three times, right twice; there are three, two were found
-        assert_eq!((seen.precision(1), seen.recall(1)), (2.0 / 3.0, 2.0 / 3.0));
-        assert!((seen.f1(0) - 2.0 / 3.0).abs() < 1e-12, "2 * 1 * 0.5 / 1.5");
-        assert_eq!(seen.total(), 6);
-        assert_eq!(
-            seen.to_string().lines().nth(2).unwrap().split_whitespace().collect::<Vec<_>>(),
-            ["1", "0", "2", "1"]
-        );
-    }
-
-    #[test]
-    fn a_class_that_does_not_exist_is_an_error() {
-        let mut seen = ConfusionMatrix::new(2);
-        assert_eq!(seen.add(0, 2).unwrap_err().to_string(), "confusion matrix: class 2 is not below 2");
-        assert!(seen.add_all(&[0], &[]).is_err());
-        assert!(seen.accuracy().is_nan());
-    }
-}
+mod tests;
