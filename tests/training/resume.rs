@@ -87,7 +87,7 @@ fn train(out: &Path, epochs: usize, resume: bool, stop_at: Stop) -> (Outcome, Ve
     let train = DataLoader::new(Arc::new(stopping(images(SAMPLES, 1), in_training)), BATCH).unwrap();
     let train_eval = DataLoader::new(Arc::new(images(SAMPLES, 1)), BATCH).unwrap();
     let val = DataLoader::new(Arc::new(stopping(images(40, 2), in_validation)), BATCH).unwrap();
-    let loaders = Loaders { train: train.shuffle(7), train_eval, val };
+    let loaders = Loaders { train: train.shuffle(7), train_eval: Some(train_eval), val };
 
     // What a new process would find: another position of the random generator.
     manual_seed(if resume { 99 } else { 5 });

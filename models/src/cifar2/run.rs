@@ -126,7 +126,7 @@ impl Lesson {
             run.write_config(&config)?;
         }
         let outcome = trainer.fit(settings.epochs, &*stop()?)?;
-        let last = trainer.history().last().copied();
+        let last = trainer.history().last().cloned();
         if outcome == Outcome::Finished {
             let (path, data) = (run.file("predictions.png"), &self.data);
             draw_predictions(&path, &*model, &*data.val, data.images(), &data.class_names, &self.device)?;
@@ -157,7 +157,7 @@ impl Lesson {
         let train = plain(self.data.train.clone())?;
         Ok(Loaders {
             train: if plan.quirks.no_shuffle { train } else { train.shuffle(settings.seed) },
-            train_eval: plain(self.data.train.clone())?,
+            train_eval: Some(plain(self.data.train.clone())?),
             val: plain(self.data.val.clone())?,
         })
     }

@@ -1,5 +1,6 @@
 //! What a run has measured so far: one line of JSON per epoch.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -14,7 +15,7 @@ use crate::{Error, Result};
 
 /// One epoch's measurements: one line of `metrics.jsonl`. A number that is not finite is written
 /// as `null` and read back as NaN.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// The epoch, from 1.
     pub epoch: usize,
@@ -34,10 +35,44 @@ pub struct EpochMetrics {
     /// How long it took, measuring included.
     #[serde(deserialize_with = "null_is_nan")]
     pub seconds: f64,
+    /// Further measurements by name: those of observers, and with a schedule the learning rate, `lr`.
+    #[serde(flatten, deserialize_with = "nulls_are_nan")]
+    pub more: BTreeMap<String, f64>,
+}
+
+impl EpochMetrics {
+    /// The measurement of this name in `metrics.jsonl`.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        let own = self.own().into_iter().find(|(own, _)| *own == name).map(|(_, value)| value);
+        own.or_else(|| self.more.get(name).copied())
+    }
+
+    /// The names of all measurements.
+    pub fn names(&self) -> Vec<&str> {
+        self.own().map(|(name, _)| name).into_iter().chain(self.more.keys().map(String::as_str)).collect()
+    }
+
+    fn own(&self) -> [(&'static str, f64); 6] {
+        [
+            ("epoch", self.epoch as f64),
+            ("train_loss", self.train_loss),
+            ("val_loss", self.val_loss),
+            ("train_acc", self.train_acc),
+            ("val_acc", self.val_acc),
+            ("seconds", self.seconds),
+        ]
+    }
 }
 
 fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+fn nulls_are_nan<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<BTreeMap<String, f64>, D::Error> {
+    let more = BTreeMap::<String, Option<f64>>::deserialize(deserializer)?;
+    Ok(more.into_iter().map(|(name, value)| (name, value.unwrap_or(f64::NAN))).collect())
 }
 
 /// The MD5 sum of a run's lines, which is kept elsewhere: it tells whether they are still the lines
@@ -135,7 +170,8 @@ mod tests {
     use super::*;
 
     fn metrics(epoch: usize) -> EpochMetrics {
-        EpochMetrics { epoch, train_loss: 0.5, val_loss: 0.25, train_acc: 0.75, val_acc: 0.5, seconds: 1.5 }
+        let (train_acc, val_acc, more) = (0.75, 0.5, BTreeMap::new());
+        EpochMetrics { epoch, train_loss: 0.5, val_loss: 0.25, train_acc, val_acc, seconds: 1.5, more }
     }
 
     #[test]
@@ -153,6 +189,23 @@ mod tests {
             fs::read_to_string(&path).unwrap().lines().last().unwrap(),
             r#"{"epoch":3,"train_loss":0.5,"val_loss":0.25,"train_acc":0.75,"val_acc":0.5,"seconds":1.5}"#
         );
+    }
+
+    #[test]
+    fn further_measurements_stand_in_the_same_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let more = BTreeMap::from([("lr".into(), 0.1 + 0.2), ("val_f1".into(), f64::NAN)]);
+        append(&path, &EpochMetrics { more, ..metrics(1) }).unwrap();
+        let line = fs::read_to_string(&path).unwrap();
+        assert!(line.ends_with(",\"seconds\":1.5,\"lr\":0.30000000000000004,\"val_f1\":null}\n"), "{line}");
+        let read = &read_and_cut(&path, 1, None).unwrap()[0];
+        assert_eq!((read.get("lr"), read.get("val_acc"), read.get("f1")), (Some(0.1 + 0.2), Some(0.5), None));
+        assert!(read.get("val_f1").unwrap().is_nan());
+        assert_eq!(read.names().len(), 8);
+        fs::write(&path, line.replace("null", "\"high\"")).unwrap();
+        let message = read_and_cut(&path, 1, None).unwrap_err().to_string();
+        assert!(message.contains("line 1: invalid type: string \"high\""), "{message}");
     }
 
     #[test]

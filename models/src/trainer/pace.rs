@@ -8,8 +8,9 @@ use voxgrad_engine::optim::Optimizer;
 use voxgrad_engine::{TrainStep, no_grad};
 
 use super::Loaders;
-use super::step::step;
+use super::step::{Part, step};
 use crate::Result;
+use crate::losses::Loss;
 
 /// Batches that don't count: buffers are made and kernels compiled in them.
 const WARM_UP: usize = 2;
@@ -18,8 +19,8 @@ const TIMED: usize = 10;
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The seconds that an epoch takes, measuring included, judged by a few batches of `loaders`. It trains
-/// `model` on them: give it one that is not needed for anything else. Terms added to the loss are not
-/// timed.
+/// `model` on them, by cross-entropy: give it one that is not needed for anything else. Terms added to the
+/// loss are not timed.
 pub fn seconds_per_epoch(
     model: &dyn Module,
     optimizer: &mut dyn Optimizer,
@@ -27,13 +28,14 @@ pub fn seconds_per_epoch(
 ) -> Result<f64> {
     model.train();
     let mut train_step = TrainStep::capture();
+    let part = Part { model, loss: Loss::CrossEntropy, terms: &[], keep: false };
     // Reading a number waits until the device has worked it out.
-    let trained =
-        per_batch(&loaders.train, |batch| Ok(step(&mut train_step, model, optimizer, batch, &[])?.item()?))?;
+    let train = |batch: &Batch| Ok(step(&mut train_step, optimizer, batch, &part)?.0.item()?);
+    let trained = per_batch(&loaders.train, train)?;
     model.eval();
     let forward = |batch: &Batch| Ok(model.forward(&batch.inputs)?.sum_all()?.item()?);
     let measured = no_grad(|| per_batch(&loaders.val, forward))?;
-    let measurements = loaders.train_eval.len() + loaders.val.len();
+    let measurements = loaders.train_eval.as_ref().map_or(0, DataLoader::len) + loaders.val.len();
     Ok(trained * loaders.train.len() as f64 + measured * measurements as f64)
 }
 
