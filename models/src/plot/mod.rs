@@ -1,4 +1,5 @@
-//! Pictures of training runs, as PNG files: curves over the epochs, bars and grids of images.
+//! Pictures of training runs, as PNG files: curves over the epochs, bars, tables of
+//! numbers and grids of images.
 //!
 //! ```no_run
 //! use voxgrad_models::plot::LineChart;
@@ -18,11 +19,13 @@ mod axis;
 mod bar_chart;
 mod canvas;
 mod head;
+mod heat_map;
 mod image_grid;
 mod line_chart;
 mod marks;
 
 pub use bar_chart::{Bar, BarChart};
+pub use heat_map::HeatMap;
 pub use image_grid::{ImageGrid, Picture};
 pub use line_chart::LineChart;
 

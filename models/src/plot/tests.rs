@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
-use super::{Bar, BarChart, ImageGrid, LineChart, Picture};
+use super::{Bar, BarChart, HeatMap, ImageGrid, LineChart, Picture};
 use crate::Error;
+use crate::metrics::ConfusionMatrix;
 
 /// Where the pictures go: a temporary directory, or `$VOXGRAD_PICTURES` to look at them.
 fn directory() -> (PathBuf, Option<tempfile::TempDir>) {
@@ -139,6 +140,48 @@ fn wrong_pictures_stand_in_a_frame() {
         (frames * 95 / 100..frames * 120 / 100).contains(&red),
         "{red} red pixels, {frames} in the frames"
     );
+}
+
+#[test]
+fn a_confusion_matrix_is_shaded_by_row() {
+    let (dir, _keep) = directory();
+    let draw = |name: &str, counts: &[(u32, u32, usize)], names: &[&str]| {
+        let mut matrix = ConfusionMatrix::new(names.len());
+        for &(truth, said, times) in counts {
+            (0..times).for_each(|_| matrix.add(truth, said).unwrap());
+        }
+        let path = dir.join(name);
+        HeatMap::confusion("Validation", &matrix, names).save(&path).unwrap();
+        read(&path)
+    };
+    let names = ["not a nodule", "nodule"];
+    // Everything is called negative: one blue cell and one orange one.
+    let image = draw("confusion_useless.png", &[(0, 0, 55), (1, 0, 13)], &names);
+    let cell = 120 * 64;
+    for color in [FIRST, SECOND] {
+        let area = count(&image, color);
+        assert!((cell * 85 / 100..cell).contains(&area), "{area} of {cell} pixels are {color:?}");
+    }
+    let image = draw("confusion_none.png", &[], &names);
+    assert_eq!((count(&image, FIRST), count(&image, SECOND)), (0, 0), "no predictions");
+
+    let names = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck";
+    let names: Vec<&str> = names.split(',').collect();
+    let ten: Vec<(u32, u32, usize)> = (0..100)
+        .map(|i| (i / 10, i % 10, if i % 11 == 0 { 700 + i as usize } else { (i * i % 37) as usize }))
+        .collect();
+    draw("confusion.png", &ten, &names);
+}
+
+#[test]
+fn a_table_of_numbers_has_a_cell_for_each() {
+    let (dir, _keep) = directory();
+    let path = dir.join("heat_map.png");
+    let map =
+        HeatMap::new("Accuracy").rows("batch size", ["16", "32"]).columns("learning rate", ["0.01", "0.1"]);
+    map.values([0.5, 1.0, f64::NAN, -3.0], 2).save(&path).unwrap();
+    assert!(count(&read(&path), FIRST) > 64 * 64 * 8 / 10, "the largest is darkest");
+    HeatMap::new("").values([1.0], 0).save(dir.join("heat_map_empty.png")).unwrap();
 }
 
 #[test]
