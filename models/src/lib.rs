@@ -2,6 +2,7 @@
 //! and trainer for its lessons.
 
 pub mod cifar2;
+pub mod curves;
 pub mod data;
 mod error;
 pub mod losses;
