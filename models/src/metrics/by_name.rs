@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Predictions;
-use crate::{Error, Result};
+use crate::{Error, Result, curves};
 
 /// A number that says how good predictions are, 1 at best. What the words mean stands in the
 /// documentation of [`metrics`](crate::metrics).
@@ -19,9 +19,8 @@ pub enum Metric {
     Recall,
     /// The same for F1.
     F1,
-    /// The area under the ROC curve: the probability that a sample of class 1, drawn at random, has a
-    /// higher score than one of class 0, ties counting one half (Fawcett 2006, "An introduction to ROC
-    /// analysis"). NaN unless there are two classes and samples of both.
+    /// The area under the ROC curve of class 1, [`curves::auc`]. NaN unless there are two classes and
+    /// samples of both.
     Auc,
 }
 
@@ -43,7 +42,8 @@ impl Metric {
             return Ok(f64::NAN);
         }
         if self == Metric::Auc {
-            return Ok(auc(predictions));
+            let positive = predictions.truth.iter().map(|truth| *truth == 1);
+            return Ok(curves::auc(&predictions.scores.iter().copied().zip(positive).collect::<Vec<_>>()));
         }
         let seen = predictions.confusion()?;
         let of_class = |class| match self {
@@ -57,24 +57,6 @@ impl Metric {
             (_, classes) => (0..classes).map(of_class).sum::<f64>() / classes as f64,
         })
     }
-}
-
-/// By ranks (Mann and Whitney 1947): the mean rank of the positives, less what it is at least.
-fn auc(predictions: &Predictions) -> f64 {
-    let mut ranked: Vec<(f64, bool)> =
-        predictions.scores.iter().copied().zip(predictions.truth.iter().map(|t| *t == 1)).collect();
-    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let positives = ranked.iter().filter(|(_, positive)| *positive).count();
-    let negatives = ranked.len() - positives;
-    // Of each run of equal scores: its positives are above the negatives before it, and tie with its own.
-    let (mut won, mut before) = (0.0, 0);
-    for equal in ranked.chunk_by(|a, b| a.0 == b.0) {
-        let positive = equal.iter().filter(|(_, positive)| *positive).count();
-        let negative = equal.len() - positive;
-        won += positive as f64 * (before as f64 + negative as f64 / 2.0);
-        before += negative;
-    }
-    if positives == 0 || negatives == 0 { f64::NAN } else { won / (positives as f64 * negatives as f64) }
 }
 
 impl fmt::Display for Metric {
