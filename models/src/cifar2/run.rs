@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use md5::{Digest, Md5};
 use voxgrad_engine::data::{DataLoader, Dataset};
 use voxgrad_engine::nn::Module;
 use voxgrad_engine::optim::SGD;
@@ -14,6 +13,7 @@ use super::draw_predictions;
 use super::settings::{Config, Plan, Settings};
 use crate::Result;
 use crate::data::cifar2::{self, Cifar2, Source};
+use crate::data::fingerprint;
 use crate::penalty::Penalty;
 use crate::trainer::{Console, EpochMetrics, Loaders, Outcome, RunDir, Trainer, seconds_per_epoch};
 
@@ -91,7 +91,8 @@ impl Lesson {
         });
         let data = cifar2::load(data, seed, console.has_bar())?;
         console.say(&format!("Data: {}", data.describe()));
-        Ok(Lesson { device, data_md5: fingerprint(&data)?, data })
+        let data_md5 = fingerprint(&[&data.train_images, &data.val_images])?;
+        Ok(Lesson { device, data, data_md5 })
     }
 
     /// One training in the directory `run`, new or from where it stopped. Returns how it ended, and
@@ -188,16 +189,4 @@ impl Lesson {
             build: BUILD.into(),
         }
     }
-}
-
-/// The MD5 sum of all images and labels: the same data may lie elsewhere when a run goes on.
-fn fingerprint(data: &Cifar2) -> Result<String> {
-    let mut md5 = Md5::new();
-    for images in [&data.train_images, &data.val_images] {
-        for (i, label) in images.labels().iter().enumerate() {
-            md5.update(label.to_le_bytes());
-            md5.update(images.pixels(i)?);
-        }
-    }
-    Ok(md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -67,7 +67,7 @@ impl Archive<'_> {
 
 /// Waits until no other process is at work on the same data set. Where locks are not supported
 /// there is no waiting.
-fn lock(path: &Path) -> Result<File> {
+pub(super) fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).map_err(Error::io(path))?;
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
         eprintln!("waiting for another download to finish ({})", path.display());

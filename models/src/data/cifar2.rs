@@ -1,6 +1,6 @@
 //! CIFAR-2: the airplanes and birds of CIFAR-10, or drawn ones where these cannot be had.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use voxgrad_engine::data::TensorDataset;
@@ -8,6 +8,7 @@ use voxgrad_engine::data::TensorDataset;
 use super::archive::Archive;
 use super::download::Downloader;
 use super::drawn::{self, Split};
+pub use super::source::Source;
 use super::{Images, Places, cifar};
 use crate::{Error, Result};
 
@@ -19,15 +20,6 @@ const LABELS: [u8; 2] = [0, 2];
 const FOLDER: &str = "cifar2";
 /// How many images are drawn to train on and to judge by: as many as CIFAR-2 has.
 const DRAWN: (usize, usize) = (10_000, 2_000);
-
-/// Where the images come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// Photographs: CIFAR-10's files in this folder.
-    Files(PathBuf),
-    /// Drawn by this project, for this reason.
-    Drawn(String),
-}
 
 /// Two sets of images of airplanes and birds, 32x32 in three colours.
 #[derive(Debug, Clone)]

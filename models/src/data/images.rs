@@ -1,8 +1,12 @@
 //! Labelled images as files hold them, a byte per number.
 
+use md5::{Digest, Md5};
 use voxgrad_engine::data::{Dataset, Sample, TensorDataset};
 use voxgrad_engine::random::Rng;
 use voxgrad_engine::{Error, Result, Shape};
+
+/// The stream of a random split's order: a loader with the same seed doesn't draw from it.
+const SPLIT_STREAM: u64 = 3 << 40;
 
 /// Labelled images of one size, 8 bits per channel. As a [`Dataset`] it gives them as numbers in
 /// 0..1, for transforms to work on.
@@ -58,6 +62,29 @@ impl Images {
         &self.labels
     }
 
+    /// The images in a random order that follows from `seed`, as two sets, the first of `first` images
+    /// and the second of the others; no image is in both.
+    ///
+    /// # Errors
+    /// When there are fewer than `first` images.
+    pub fn random_split(&self, first: usize, seed: u64) -> Result<(Images, Images)> {
+        let n = self.len();
+        if first > n {
+            return Err(Error::Data(format!("{first} of {n} images can't be split off")));
+        }
+        let mut order: Vec<usize> = (0..n).collect();
+        Rng::new(seed, SPLIT_STREAM).shuffle(&mut order);
+        let part = |chosen: &[usize]| {
+            let mut pixels = Vec::with_capacity(self.pixels.len() / n.max(1) * chosen.len());
+            for &i in chosen {
+                pixels.extend_from_slice(self.pixels(i)?);
+            }
+            Images::new(pixels, self.size, chosen.iter().map(|&i| self.labels[i]).collect())
+        };
+        let (one, other) = order.split_at(first);
+        Ok((part(one)?, part(other)?))
+    }
+
     /// All images as numbers, (pixel / 255 - mean) / std with a mean and a standard deviation per
     /// channel.
     ///
@@ -89,6 +116,22 @@ impl Images {
     }
 }
 
+/// The MD5 sum of all images and labels of some sets, in hexadecimal: it tells whether data is still
+/// the same, wherever it lies.
+///
+/// # Errors
+/// Never for sets as [`Images::new`] makes them.
+pub fn fingerprint(sets: &[&Images]) -> Result<String> {
+    let mut md5 = Md5::new();
+    for images in sets {
+        for (i, label) in images.labels().iter().enumerate() {
+            md5.update(label.to_le_bytes());
+            md5.update(images.pixels(i)?);
+        }
+    }
+    Ok(md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 impl Dataset for Images {
     fn len(&self) -> usize {
         self.labels.len()
@@ -111,6 +154,27 @@ mod tests {
         assert_eq!(data.inputs(), [-2.0, 0.4, (0.2 - 0.5) / 0.25, (0.4 - 0.2) / 2.0]);
         assert_eq!(images.pixels(1).unwrap(), [51, 102]);
         assert_eq!(images.get(1, &mut Rng::new(0, 0)).unwrap().input, [0.2, 0.4]);
+    }
+
+    #[test]
+    fn a_random_split_has_every_image_once() {
+        let images = Images::new((0..100).collect(), [1, 1, 2], (0..50).collect()).unwrap();
+        let (one, other) = images.random_split(40, 1).unwrap();
+        assert_eq!((one.len(), other.len()), (40, 10));
+        for part in [&one, &other] {
+            for (i, &label) in part.labels().iter().enumerate() {
+                assert_eq!(part.pixels(i).unwrap(), images.pixels(label as usize).unwrap());
+            }
+        }
+        let mut all = [one.labels(), other.labels()].concat();
+        assert!(!all.is_sorted(), "{all:?}");
+        all.sort_unstable();
+        assert_eq!(all, images.labels());
+        assert_eq!(images.random_split(40, 1).unwrap().0, one);
+        assert_ne!(images.random_split(40, 2).unwrap().0, one);
+        let message = images.random_split(51, 1).unwrap_err().to_string();
+        assert_eq!(message, "data: 51 of 50 images can't be split off");
+        assert_eq!(images.random_split(50, 1).unwrap().1.len(), 0);
     }
 
     #[test]

@@ -5,8 +5,13 @@ pub mod cifar;
 pub mod cifar2;
 pub mod download;
 pub mod drawn;
+pub mod idx;
 mod images;
+pub mod mirrors;
+pub mod mnist;
 mod places;
+mod source;
 
-pub use images::Images;
+pub use images::{Images, fingerprint};
 pub use places::Places;
+pub use source::Source;

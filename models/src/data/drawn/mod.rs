@@ -1,11 +1,12 @@
 //! Images the project draws itself, for a machine that has no photographs and no way to fetch any:
-//! silhouettes of airplanes and birds on skies.
+//! silhouettes of airplanes and birds on skies, and [`digits`].
 //!
-//! A class is told by its shape alone. Place, size, direction, colours and whether the sky or the
-//! silhouette is the lighter one are drawn from the same distributions for both classes, so no
-//! pixel says anything on its own: of 2,000 images a linear model gets about 55% right, the book's
-//! baseline network above 95%.
+//! Airplanes and birds are told apart by their shapes alone. Place, size, direction, colours and
+//! whether the sky or the silhouette is the lighter one are drawn from the same distributions for
+//! both classes, so no pixel says anything on its own: of 2,000 images a linear model gets about 55%
+//! right, the book's baseline network above 95%.
 
+mod digits;
 mod outline;
 mod silhouettes;
 mod sky;
@@ -15,11 +16,12 @@ use voxgrad_engine::random::Rng;
 
 use super::Images;
 use crate::Result;
+pub use digits::digits;
 use outline::{Outline, SIDE, coverage};
 use silhouettes::Silhouette;
 use sky::Picture;
 
-/// Which images: training and validation never share one.
+/// Which images: those of training and those to judge by never share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
     /// Those to train on.
@@ -28,22 +30,41 @@ pub enum Split {
     Val,
 }
 
+impl Split {
+    /// Image i is drawn from stream number `first_stream + i` of the generator: a loader with the same
+    /// seed doesn't draw from these.
+    fn first_stream(self) -> u64 {
+        if self == Split::Train { 1 << 40 } else { 2 << 40 }
+    }
+}
+
 /// `n` images of airplanes (label 0) and birds (label 1), 32x32 in three colours. Image i is the
 /// same for the same seed, however many there are.
 pub fn images(n: usize, split: Split, seed: u64) -> Result<Images> {
-    const BYTES: usize = 3 * SIDE * SIDE;
-    // Streams of the generator that a loader with the same seed doesn't draw from.
-    let first_stream: u64 = if split == Split::Train { 1 << 40 } else { 2 << 40 };
-    let (mut pixels, mut labels) = (vec![0; n * BYTES], vec![0; n]);
+    draw_all(n, [3, SIDE, SIDE], split, seed, draw)
+}
+
+/// `n` images of `size`, each with a generator of its own for `draw`, which fills in its pixels and
+/// returns its label.
+fn draw_all(
+    n: usize,
+    size: [usize; 3],
+    split: Split,
+    seed: u64,
+    draw: fn(&mut Rng, &mut [u8]) -> u32,
+) -> Result<Images> {
+    let bytes: usize = size.iter().product();
+    let (mut pixels, mut labels) = (vec![0; n * bytes], vec![0; n]);
     // Each thread draws a stretch of the images; none depends on another.
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let stretch = n.div_ceil(threads).max(1);
     std::thread::scope(|scope| {
-        let stretches = pixels.chunks_mut(stretch * BYTES).zip(labels.chunks_mut(stretch));
+        let stretches = pixels.chunks_mut(stretch * bytes).zip(labels.chunks_mut(stretch));
         for (t, (pixels, labels)) in stretches.enumerate() {
             let work = move || {
-                for (i, (image, label)) in pixels.chunks_mut(BYTES).zip(labels).enumerate() {
-                    let mut rng = Rng::new(seed, first_stream + (t * stretch + i) as u64);
+                for (i, (image, label)) in pixels.chunks_mut(bytes).zip(labels).enumerate() {
+                    let stream = split.first_stream() + (t * stretch + i) as u64;
+                    let mut rng = Rng::new(seed, stream);
                     *label = draw(&mut rng, image);
                 }
             };
@@ -53,7 +74,7 @@ pub fn images(n: usize, split: Split, seed: u64) -> Result<Images> {
         }
         Ok::<(), Error>(())
     })?;
-    Ok(Images::new(pixels, [3, SIDE, SIDE], labels)?)
+    Ok(Images::new(pixels, size, labels)?)
 }
 
 /// Draws one image into `image`, `[3, 32, 32]`, and returns its label.
