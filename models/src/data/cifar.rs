@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use super::Images;
 use super::archive::Archive;
-use super::download::RemoteFile;
+use super::download::{Downloader, RemoteFile};
+use super::{Images, Places, Source};
 use crate::{Error, Result};
 
 /// Channels, rows, columns.
@@ -41,6 +41,36 @@ pub const TEST: [&str; 1] = ["test_batch.bin"];
 pub const MEAN: [f32; 3] = [0.4915, 0.4823, 0.4468];
 /// Standard deviation of the training set per channel, pixels in 0..1, as the book rounds it.
 pub const STD: [f32; 3] = [0.2470, 0.2435, 0.2616];
+
+/// Where CIFAR-10's files are, in one of `folders`: in `places`, else in the cache directory after a
+/// download; or why they can't be had. `what` names what is looked for.
+///
+/// # Errors
+/// When a directory is given and they are not there, with every path that was looked for.
+pub fn find(
+    what: &'static str,
+    folders: &[&str],
+    places: &Places,
+    archive: &Archive<'_>,
+    downloader: &Downloader,
+) -> Result<Source> {
+    let not_found = match places.find(what, folders, &FILES) {
+        Ok(folder) => return Ok(Source::Files(folder)),
+        Err(error) if places.data.is_some() => return Err(error),
+        Err(error) => error,
+    };
+    let installed = match &places.cache {
+        Some(cache) => archive.install(cache, downloader),
+        None => Err(Error::Download {
+            url: archive.file.url.into(),
+            message: "this user has no cache directory to put it into".into(),
+        }),
+    };
+    Ok(match installed {
+        Ok(folder) => Source::Files(folder),
+        Err(error) => Source::Drawn(format!("CIFAR-10 could not be fetched ({error}), and {not_found}")),
+    })
+}
 
 /// The images in `files` of `folder` whose label is one of `classes`, relabelled by its place
 /// there: with `&[0, 2]` airplanes become 0 and birds become 1.

@@ -10,7 +10,7 @@ use super::download::Downloader;
 use super::drawn::{self, Split};
 pub use super::source::Source;
 use super::{Images, Places, cifar};
-use crate::{Error, Result};
+use crate::Result;
 
 /// The two classes: label 0 and label 1.
 pub const CLASS_NAMES: [&str; 2] = ["airplane", "bird"];
@@ -111,23 +111,8 @@ pub fn load_from(
     (train, val): (usize, usize),
     seed: u64,
 ) -> Result<Cifar2> {
-    let not_found = match places.find("CIFAR-2", &[cifar::FOLDER, FOLDER], &cifar::FILES) {
-        Ok(folder) => return Cifar2::read(&folder),
-        Err(error) if places.data.is_some() => return Err(error),
-        Err(error) => error,
-    };
-    let installed = match &places.cache {
-        Some(cache) => archive.install(cache, downloader),
-        None => Err(Error::Download {
-            url: archive.file.url.into(),
-            message: "this user has no cache directory to put it into".into(),
-        }),
-    };
-    match installed {
-        Ok(folder) => Cifar2::read(&folder),
-        Err(error) => {
-            let why = format!("CIFAR-10 could not be fetched ({error}), and {not_found}");
-            Cifar2::drawn(train, val, seed, &why)
-        }
+    match cifar::find("CIFAR-2", &[cifar::FOLDER, FOLDER], places, archive, downloader)? {
+        Source::Files(folder) => Cifar2::read(&folder),
+        Source::Drawn(why) => Cifar2::drawn(train, val, seed, &why),
     }
 }

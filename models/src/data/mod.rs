@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod cifar;
+pub mod cifar10;
 pub mod cifar2;
 pub mod download;
 pub mod drawn;

@@ -1,5 +1,5 @@
 //! Images the project draws itself, for a machine that has no photographs and no way to fetch any:
-//! silhouettes of airplanes and birds on skies, and [`digits`].
+//! silhouettes of airplanes and birds on skies, ten plain [`shapes`] there, and [`digits`].
 //!
 //! Airplanes and birds are told apart by their shapes alone. Place, size, direction, colours and
 //! whether the sky or the silhouette is the lighter one are drawn from the same distributions for
@@ -8,6 +8,7 @@
 
 mod digits;
 mod outline;
+mod shapes;
 mod silhouettes;
 mod sky;
 
@@ -18,6 +19,7 @@ use super::Images;
 use crate::Result;
 pub use digits::digits;
 use outline::{Outline, SIDE, coverage};
+pub use shapes::{SHAPES, shapes};
 use silhouettes::Silhouette;
 use sky::Picture;
 
@@ -80,13 +82,19 @@ fn draw_all(
 /// Draws one image into `image`, `[3, 32, 32]`, and returns its label.
 fn draw(rng: &mut Rng, image: &mut [u8]) -> u32 {
     let label = rng.below(2) as u32;
+    scene(rng, image, if label == 0 { silhouettes::airplane } else { silhouettes::bird });
+    label
+}
+
+/// Draws what `shape` gives somewhere on a sky into `image`, `[3, 32, 32]`.
+fn scene(rng: &mut Rng, image: &mut [u8], shape: impl FnOnce(&mut Rng) -> Silhouette) {
     // How bright the sky is follows from which of the two is the darker one, not from the class.
     let dark = rng.uniform() < 0.7;
     let contrast = rng.range(0.3, 0.6);
     let brightness = if dark { rng.range(contrast + 0.05, 0.95) } else { rng.range(0.08, 0.95 - contrast) };
     let mut picture = Picture::sky(rng, brightness);
 
-    let shape = if label == 0 { silhouettes::airplane(rng) } else { silhouettes::bird(rng) };
+    let shape = shape(rng);
     let covered = coverage(&place(rng, shape));
     let target = if dark { brightness - contrast } else { brightness + contrast };
     picture.silhouette(rng, &covered, target);
@@ -94,7 +102,6 @@ fn draw(rng: &mut Rng, image: &mut [u8]) -> u32 {
         picture.veil(rng, brightness);
     }
     picture.write(rng, image);
-    label
 }
 
 /// Turns, mirrors, tilts, sizes and shifts a silhouette so that it lies somewhere in the image.
