@@ -301,6 +301,39 @@ fn a_graph_that_the_driver_refuses() {
     same(|| Ok(Box::new(NetBatchNorm::new()?)));
 }
 
+/// What a step gives beside its loss is that of its own batch, and no later step writes over it.
+#[test]
+fn outputs_that_are_kept() {
+    let _alone = ALONE.lock();
+    for device in devices::present() {
+        let run = |mut step: TrainStep| -> Result<(Vec<f64>, u64)> {
+            manual_seed(3);
+            let w = Tensor::full(0.5, [4], DType::F32, &device)?.requires_grad();
+            let mut optimizer = SGD::new(vec![w.clone()], 0.1)?;
+            let mut all = Vec::new();
+            for i in 0..STEPS {
+                let before = w.to_f64_vec()?;
+                let x = Tensor::full(i as f64, [4], DType::F32, &device)?;
+                let (loss, kept) = step.run_keeping(&mut optimizer, &[x], |x| {
+                    let y = x[0].mul(&w)?;
+                    Ok::<_, Error>((y.square()?.mean_all()?, vec![y.clone(), y.add_scalar(1.0)?]))
+                })?;
+                assert!(kept.iter().all(|kept| !kept.is_tracked()), "{device}");
+                let y: Vec<f64> = before.iter().map(|w| f64::from(i as f32 * *w as f32)).collect();
+                assert_eq!(kept[0].to_f64_vec()?, y, "step {i} on {device}");
+                all.extend([loss].into_iter().chain(kept));
+            }
+            let values = all.iter().map(Tensor::to_f64_vec).collect::<Result<Vec<_>>>()?;
+            Ok((values.concat(), step.replays()))
+        };
+        let (eager, none) = run(TrainStep::eager()).unwrap();
+        let (captured, replayed) = run(TrainStep::capture()).unwrap();
+        assert_eq!(eager, captured, "{device}");
+        let expected = if matches!(device, Device::Cuda(_)) { STEPS as u64 - 2 } else { 0 };
+        assert_eq!((none, replayed), (0, expected), "{device}");
+    }
+}
+
 /// A loss that reads from the device cannot be recorded, and is none the worse for it.
 #[test]
 fn a_step_that_reads() {

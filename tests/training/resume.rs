@@ -7,9 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
 use voxgrad::data::{DataLoader, Dataset, Sample, TensorDataset};
-use voxgrad::models::trainer::{Console, EpochMetrics, Loaders, Outcome, RunDir, Trainer};
+use voxgrad::models::losses::Loss;
+use voxgrad::models::metrics::Metric;
+use voxgrad::models::trainer::{
+    Best, Console, EpochMetrics, Every, Loaders, Measure, Outcome, RunDir, Trainer,
+};
 use voxgrad::nn::{BatchNorm2d, Conv2d, Dropout, Linear, Module};
-use voxgrad::optim::SGD;
+use voxgrad::optim::{OneCycleLR, SGD};
 use voxgrad::random::Rng;
 use voxgrad::{Result, manual_seed, module};
 
@@ -77,6 +81,26 @@ enum Stop {
 }
 
 fn train(out: &Path, epochs: usize, resume: bool, stop_at: Stop) -> (Outcome, Vec<EpochMetrics>) {
+    train_as(Plain, out, epochs, resume, stop_at)
+}
+
+/// What a training is told beside its network, optimizer and data.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Plain,
+    /// As much as possible: a schedule of steps, metrics, another best epoch, and the training accuracy of
+    /// the training pass.
+    Rich,
+}
+use Kind::{Plain, Rich};
+
+fn train_as(
+    kind: Kind,
+    out: &Path,
+    epochs: usize,
+    resume: bool,
+    stop_at: Stop,
+) -> (Outcome, Vec<EpochMetrics>) {
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = |images, at| StopAt { images, loaded: AtomicUsize::new(0), at, stop: stop.clone() };
     let (in_training, in_validation) = match stop_at {
@@ -87,7 +111,8 @@ fn train(out: &Path, epochs: usize, resume: bool, stop_at: Stop) -> (Outcome, Ve
     let train = DataLoader::new(Arc::new(stopping(images(SAMPLES, 1), in_training)), BATCH).unwrap();
     let train_eval = DataLoader::new(Arc::new(images(SAMPLES, 1)), BATCH).unwrap();
     let val = DataLoader::new(Arc::new(stopping(images(40, 2), in_validation)), BATCH).unwrap();
-    let loaders = Loaders { train: train.shuffle(7), train_eval: Some(train_eval), val };
+    let train_eval = (kind == Plain).then_some(train_eval);
+    let loaders = Loaders { train: train.shuffle(7), train_eval, val };
 
     // What a new process would find: another position of the random generator.
     manual_seed(if resume { 99 } else { 5 });
@@ -101,7 +126,14 @@ fn train(out: &Path, epochs: usize, resume: bool, stop_at: Stop) -> (Outcome, Ve
         run.start(&config).unwrap();
     }
     let mut console = Console::to(std::io::sink());
+    let mut measure = Measure::new(&[Metric::F1, Metric::Auc], Loss::CrossEntropy);
     let mut trainer = Trainer::new(&model, &mut optimizer, loaders, &run, &mut console).unwrap();
+    if kind == Rich {
+        trainer.observe(&mut measure);
+        trainer.schedule(Every::Batch, OneCycleLR::new(0.1, 3 * BATCHES).unwrap());
+        trainer.best_by(Best::Highest("val_f1".into()));
+        trainer.stop_early(100);
+    }
     if resume {
         trainer.resume(epochs).unwrap();
     }
@@ -124,9 +156,18 @@ fn assert_same(one: &Path, other: &Path) {
 
 #[test]
 fn stopping_anywhere_changes_nothing() {
+    stop_anywhere(Plain);
+}
+
+#[test]
+fn stopping_anywhere_changes_nothing_of_what_is_observed_and_scheduled() {
+    stop_anywhere(Rich);
+}
+
+fn stop_anywhere(kind: Kind) {
     let base = tempfile::tempdir().unwrap();
     let straight = base.path().join("straight");
-    let (outcome, history) = train(&straight, 3, false, Stop::Never);
+    let (outcome, history) = train_as(kind, &straight, 3, false, Stop::Never);
     assert_eq!(outcome, Outcome::Finished);
     assert_eq!(history.len(), 3);
     assert!(history[2].train_loss < history[0].train_loss, "it learns: {history:?}");
@@ -134,25 +175,27 @@ fn stopping_anywhere_changes_nothing() {
     // First batch, mid-epoch, last batch of an epoch, first of the next, last of all.
     for batch in [0, 2, BATCHES - 1, BATCHES, 2 * BATCHES + 1, 3 * BATCHES - 1] {
         let out = base.path().join(format!("training{batch}"));
-        let (outcome, _) = train(&out, 3, false, Stop::WhileTraining(batch));
+        let (outcome, _) = train_as(kind, &out, 3, false, Stop::WhileTraining(batch));
         let (epochs, batches) = (batch / BATCHES, batch % BATCHES + 1);
         assert_eq!(outcome, Outcome::Stopped { epochs, batches });
-        assert_eq!(train(&out, 3, true, Stop::Never).0, Outcome::Finished);
+        assert_eq!(train_as(kind, &out, 3, true, Stop::Never).0, Outcome::Finished);
         assert_same(&out, &straight);
     }
 }
 
 #[test]
 fn stopping_while_measuring_trains_no_batch_twice() {
-    let base = tempfile::tempdir().unwrap();
-    let (straight, out) = (base.path().join("straight"), base.path().join("stopped"));
-    train(&straight, 2, false, Stop::Never);
-    // The validation data has three batches: the stop is seen before its second one.
-    let (outcome, history) = train(&out, 2, false, Stop::WhileValidating(10));
-    assert_eq!(outcome, Outcome::Stopped { epochs: 0, batches: BATCHES });
-    assert!(history.is_empty());
-    train(&out, 2, true, Stop::Never);
-    assert_same(&out, &straight);
+    for kind in [Plain, Rich] {
+        let base = tempfile::tempdir().unwrap();
+        let (straight, out) = (base.path().join("straight"), base.path().join("stopped"));
+        train_as(kind, &straight, 2, false, Stop::Never);
+        // The validation data has three batches: the stop is seen before its second one.
+        let (outcome, history) = train_as(kind, &out, 2, false, Stop::WhileValidating(10));
+        assert_eq!(outcome, Outcome::Stopped { epochs: 0, batches: BATCHES });
+        assert!(history.is_empty());
+        train_as(kind, &out, 2, true, Stop::Never);
+        assert_same(&out, &straight);
+    }
 }
 
 #[test]
@@ -202,4 +245,19 @@ fn more_epochs_go_on_and_fewer_are_refused() {
     let refused = std::panic::catch_unwind(|| train(&out, 2, true, Stop::Never)).unwrap_err();
     let message = refused.downcast_ref::<String>().unwrap();
     assert!(message.contains("--epochs 2: 3 epochs are begun or done already"), "{message}");
+}
+
+#[test]
+fn a_run_of_an_older_version_goes_on() {
+    let base = tempfile::tempdir().unwrap();
+    let (straight, out) = (base.path().join("straight"), base.path().join("older"));
+    train(&straight, 2, false, Stop::Never);
+    train(&out, 2, false, Stop::WhileTraining(BATCHES + 2));
+    // What it wrote of its position.
+    let (tensors, mut metadata) = voxgrad::checkpoint::load(out.join("resume.safetensors")).unwrap();
+    assert!(metadata.remove("correct").is_some() && metadata.remove("samples").is_some());
+    metadata.insert("best_val_loss".into(), "0.6931".into());
+    voxgrad::checkpoint::save(out.join("resume.safetensors"), &tensors, &metadata).unwrap();
+    train(&out, 2, true, Stop::Never);
+    assert_same(&out, &straight);
 }
