@@ -1,6 +1,7 @@
 //! The networks of *Deep Learning with PyTorch*, "the book" from here on, and the data sets, metrics
 //! and trainer for its lessons.
 
+pub mod cifar10;
 pub mod cifar2;
 pub mod curves;
 pub mod data;

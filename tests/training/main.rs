@@ -1,5 +1,7 @@
 //! Whole training runs: stopping and going on, the files they leave, and the command line.
 
+mod choices;
+mod cifar10;
 mod command_line;
 #[path = "../common/devices.rs"]
 mod devices;

@@ -15,7 +15,7 @@ use crate::Result;
 use crate::data::cifar2::{self, Cifar2, Source};
 use crate::data::fingerprint;
 use crate::penalty::Penalty;
-use crate::trainer::{Console, EpochMetrics, Loaders, Outcome, RunDir, Trainer, seconds_per_epoch};
+use crate::trainer::{BUILD, Console, EpochMetrics, Loaders, Outcome, RunDir, Trainer, seconds_per_epoch};
 
 /// Trains a network to tell birds from airplanes and writes what came of it to `settings.out`.
 /// `stop` is asked, when the training begins, for the flag that ends it after the batch at hand with
@@ -72,8 +72,6 @@ pub fn summary(settings: &Settings, console: &mut Console) -> Result<Outcome> {
     Ok(Outcome::Finished)
 }
 
-const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
-
 /// What all runs of the lesson share: the images, and the device they are trained on.
 pub(super) struct Lesson {
     pub device: Device,
@@ -84,11 +82,7 @@ pub(super) struct Lesson {
 impl Lesson {
     /// Finds or fetches the data, and says what is used.
     pub fn prepare(device: Device, data: Option<&Path>, seed: u64, console: &mut Console) -> Result<Lesson> {
-        console.say(&format!("Device: {device}"));
-        console.say(match BUILD {
-            "debug" => "Build: debug. Warning: this is many times slower than `cargo run --release`",
-            _ => "Build: release",
-        });
+        console.say_setup(&device);
         let data = cifar2::load(data, seed, console.has_bar())?;
         console.say(&format!("Data: {}", data.describe()));
         let data_md5 = fingerprint(&[&data.train_images, &data.val_images])?;
@@ -108,11 +102,7 @@ impl Lesson {
         let (model, mut optimizer) = self.network(settings, plan)?;
         console.say(&format!("Model: {plan}, {} parameters", model.num_parameters()));
         let config = self.config(settings, plan, model.num_parameters());
-        if settings.resume {
-            run.check_resume(&config)?;
-        } else if let Some(aside) = run.start(&config)? {
-            console.say(&format!("The older run in {} is now in {}", run.path().display(), aside.display()));
-        }
+        run.begin(&config, settings.resume, console)?;
 
         let parameters = model.parameters();
         let penalty = plan.variant.penalty.map(|penalty| move || penalty.of(&parameters));

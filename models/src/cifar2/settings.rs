@@ -139,7 +139,7 @@ impl Settings {
 
 /// # Errors
 /// [`Error::Usage`] when `value`, that of `option`, is 0.
-pub(super) fn at_least_one(option: &str, value: usize) -> Result<()> {
+pub(crate) fn at_least_one(option: &str, value: usize) -> Result<()> {
     match value {
         0 => Err(Error::Usage(format!("{option} 0: it must be a whole number from 1 up"))),
         _ => Ok(()),

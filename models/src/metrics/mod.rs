@@ -121,6 +121,15 @@ impl ConfusionMatrix {
         part(self.count(class, class), (0..self.classes).map(|said| self.count(class, said)).sum())
     }
 
+    /// The most frequent mistake: a true class, what it was called, and how often. None when all is right.
+    pub fn most_confused(&self) -> Option<(usize, usize, u64)> {
+        let pairs = (0..self.classes).flat_map(|truth| (0..self.classes).map(move |said| (truth, said)));
+        let mistakes = pairs.filter(|(truth, said)| truth != said);
+        let counted = mistakes.map(|(truth, said)| (truth, said, self.count(truth, said)));
+        // Of equally frequent ones the first.
+        counted.filter(|one| one.2 > 0).reduce(|most, one| if one.2 > most.2 { one } else { most })
+    }
+
     /// The harmonic mean of precision and recall; 0 when both are.
     pub fn f1(&self, class: usize) -> f64 {
         let (precision, recall) = (self.precision(class), self.recall(class));

@@ -34,6 +34,8 @@ fn f1_is_the_harmonic_mean() {
     assert_eq!((seen.precision(1), seen.recall(1)), (2.0 / 3.0, 2.0 / 3.0));
     assert!((seen.f1(0) - 2.0 / 3.0).abs() < 1e-12, "2 * 1 * 0.5 / 1.5");
     assert_eq!(seen.total(), 6);
+    assert_eq!(seen.most_confused(), Some((0, 1, 1)), "the first of two");
+    assert_eq!(ConfusionMatrix::new(3).most_confused(), None);
     assert_eq!(
         seen.to_string().lines().nth(2).unwrap().split_whitespace().collect::<Vec<_>>(),
         ["1", "0", "2", "1"]

@@ -6,11 +6,11 @@ use std::path::Path;
 use voxgrad_engine::data::Dataset;
 use voxgrad_engine::random::Rng;
 
-use super::test::Said;
 use crate::Result;
 use crate::data::Images;
 use crate::data::mnist::{CLASS_NAMES, Mnist, SIZE};
 use crate::plot::{Bar, BarChart, ImageGrid, Picture};
+use crate::trainer::Said;
 
 const COLUMNS: usize = 8;
 /// Each of an image's 28 x 28 pixels becomes a square of this side.

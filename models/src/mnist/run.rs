@@ -62,7 +62,7 @@ pub fn run(
     let workers = if plan.augment { 1 } else { 0 };
     let loaders = Loaders {
         train: loader(train)?.shuffle(settings.seed).workers(workers),
-        train_eval: loader(data.train.clone())?,
+        train_eval: None,
         val: loader(data.val.clone())?,
     };
     let mut trainer = Trainer::new(&model, &mut *optimizer, loaders, &run, console)?;

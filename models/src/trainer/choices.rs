@@ -113,10 +113,9 @@ impl<'a> Trainer<'a> {
         self.choices.schedule = Some((every, Box::new(schedule)));
     }
 
-    /// Ends the training as [`Finished`](super::Outcome::Finished) when the validation loss has not
-    /// fallen below its lowest for `patience` epochs, at least one. Weights stay those of the last
-    /// epoch; `best.safetensors` has the best ones. Each line of the run says when it happens; resuming
-    /// the run trains no further.
+    /// Ends the training, as [`Finished`](super::Outcome::Finished) and with a line that says so, when the
+    /// validation loss has not fallen below its lowest for `patience` epochs, at least one. The weights stay
+    /// those of the last epoch; `best.safetensors` has the best ones. Resuming such a run trains no further.
     pub fn stop_early(&mut self, patience: usize) {
         self.choices.patience = Some(patience.max(1));
     }

@@ -54,7 +54,7 @@ pub(super) fn convolve(x: &Tensor, kernel: &[f32; 9]) -> Result<Tensor> {
 }
 
 /// The lesson's matrix and kernel, what [`apply_kernel`] makes of them, and that `conv2d` does the same.
-pub(super) fn by_hand() -> Result<String> {
+pub fn convolution_by_hand() -> Result<String> {
     let cpu = Device::cpu();
     let image =
         [3, 3, 2, 1, 0, 0, 0, 1, 3, 1, 3, 1, 2, 2, 3, 2, 0, 0, 2, 2, 2, 0, 0, 0, 1].map(|x: u8| x.into());
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn by_hand_is_what_conv2d_does() {
-        let text = by_hand().unwrap();
+        let text = convolution_by_hand().unwrap();
         let by_hand = "  12  12  17\n  10  17  19\n   9   6  14\n";
         assert!(text.contains(&format!("kernel):\n{by_hand}conv2d:\n{by_hand}")), "{text}");
     }

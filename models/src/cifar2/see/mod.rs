@@ -20,7 +20,7 @@ use crate::data::cifar2::{self, Cifar2};
 use crate::trainer::{self, Console, Outcome};
 use crate::{Error, Result};
 
-pub use kernels::apply_kernel;
+pub use kernels::{apply_kernel, convolution_by_hand};
 use pictures::Example;
 
 /// What the program is told on the command line.
@@ -72,7 +72,7 @@ pub fn see(
     let device = Device::by_name(&settings.device)?;
     std::fs::create_dir_all(out)
         .map_err(|e| Error::Run(format!("--out {}: it cannot be written: {e}", out.display())))?;
-    console.say(&kernels::by_hand()?);
+    console.say(&convolution_by_hand()?);
 
     let model = Net::new()?;
     let weights = match weights(settings) {
