@@ -17,8 +17,9 @@ impl Trainer<'_> {
             seconds: self.at.seconds,
             more: Default::default(),
         };
-        if self.choices.schedule.is_some() {
-            metrics.more.insert("lr".to_string(), self.optimizer.lr());
+        // Asked of the schedule: the optimizer of a run that is resumed here has not made that step.
+        if let Some(lr) = self.choices.lr(self.at.epochs, self.at.batches - 1, self.at.batches) {
+            metrics.more.insert("lr".to_string(), lr);
         }
         self.observers.epoch(&mut metrics, self.console)?;
         let epoch = metrics.epoch;

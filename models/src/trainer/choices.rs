@@ -1,12 +1,12 @@
 //! What a training can be told beside its network, optimizer and data.
 
 use voxgrad_engine::TrainStep;
-use voxgrad_engine::optim::{Optimizer, Schedule};
+use voxgrad_engine::optim::Schedule;
 
+use super::Trainer;
 use super::history::EpochMetrics;
 use super::observe::Observer;
 use super::step::LossTerm;
-use super::{Position, Trainer};
 use crate::losses::Loss;
 use crate::{Error, Result};
 
@@ -145,16 +145,14 @@ impl<'a> Trainer<'a> {
 }
 
 impl Choices<'_> {
-    /// Sets the learning rate of the step after `at`, in epochs of `batches` batches.
-    pub fn set_lr(&self, optimizer: &mut dyn Optimizer, at: &Position, batches: usize) -> Result<()> {
-        if let Some((every, schedule)) = &self.schedule {
-            let step = match every {
-                Every::Batch => at.epochs.saturating_mul(batches).saturating_add(at.batches),
-                Every::Epoch => at.epochs,
-            };
-            optimizer.set_lr(schedule.lr(step))?;
-        }
-        Ok(())
+    /// The learning rate of batch `batch`, from 0, in the epoch after `epochs`, each of `per_epoch` batches,
+    /// if there is a schedule.
+    pub fn lr(&self, epochs: usize, batch: usize, per_epoch: usize) -> Option<f64> {
+        let (every, schedule) = self.schedule.as_ref()?;
+        Some(schedule.lr(match every {
+            Every::Batch => epochs.saturating_mul(per_epoch).saturating_add(batch),
+            Every::Epoch => epochs,
+        }))
     }
 
     /// Why to train no further after the epochs of `history`, if there is a reason.

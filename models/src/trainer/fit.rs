@@ -78,7 +78,9 @@ impl Trainer<'_> {
         let per_epoch = self.loaders.train.len();
         for batch in self.loaders.train.epoch_from(self.at.epochs as u64, self.at.batches) {
             let batch = batch?;
-            self.choices.set_lr(self.optimizer, &self.at, per_epoch)?;
+            if let Some(lr) = self.choices.lr(self.at.epochs, self.at.batches, per_epoch) {
+                self.optimizer.set_lr(lr)?;
+            }
             let (model, choices) = (self.model, &self.choices);
             let part = Part { model, loss: choices.loss, terms: &choices.loss_terms, keep: self.keeps() };
             let (loss, outputs) = step(&mut self.step, self.optimizer, &batch, &part)?;

@@ -79,7 +79,7 @@ pub struct Loaders {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// All epochs are done.
+    /// All epochs are done, or enough of them, see [`Trainer::stop_early`].
     Finished,
     /// It was stopped and saved, so many batches into the epoch after `epochs` finished ones.
     Stopped {
