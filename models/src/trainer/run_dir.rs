@@ -17,7 +17,7 @@ const CONFIG: (&str, &str) = ("config.json", "lesson");
 const POSITION: &str = "resume.safetensors";
 
 /// What else a run, or a table of runs, writes: a new one must not overwrite it.
-const RESULTS: [&str; 12] = [
+const RESULTS: [&str; 19] = [
     POSITION,
     "last.safetensors",
     "best.safetensors",
@@ -25,6 +25,13 @@ const RESULTS: [&str; 12] = [
     "loss.png",
     "accuracy.png",
     "predictions.png",
+    "classes.png",
+    "digits.png",
+    "test.json",
+    "compare_loss.png",
+    "compare_accuracy.png",
+    "batch.png",
+    "confusion.png",
     "table.json",
     "table.md",
     "table.png",
