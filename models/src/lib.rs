@@ -13,5 +13,6 @@ pub mod mnist;
 pub mod penalty;
 pub mod plot;
 pub mod trainer;
+pub mod vgg;
 
 pub use error::{Error, Result};

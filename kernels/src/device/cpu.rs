@@ -22,6 +22,11 @@ pub fn bytes_in_use() -> u64 {
     IN_USE.load(Ordering::Relaxed)
 }
 
+/// The most bytes that live CPU buffers ever held at once, or 64 MiB where that is more.
+pub fn most_bytes_in_use() -> u64 {
+    HIGH_WATER.load(Ordering::Relaxed)
+}
+
 /// Bytes of freed CPU buffers kept for reuse now.
 pub fn bytes_pooled() -> u64 {
     WAITING.load(Ordering::Relaxed)
