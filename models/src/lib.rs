@@ -6,12 +6,14 @@ pub mod cifar2;
 pub mod curves;
 pub mod data;
 mod error;
+pub mod keras;
 pub mod losses;
 pub mod luna;
 pub mod metrics;
 pub mod mnist;
 pub mod penalty;
 pub mod plot;
+pub mod thoracic;
 pub mod trainer;
 pub mod vgg;
 
