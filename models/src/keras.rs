@@ -329,7 +329,7 @@ mod tests {
             assert_eq!(history.get(name).unwrap().len(), 30, "{name}");
         }
         assert!(history.get("recall").is_none() && history.get("val_f1").is_none());
-        let last = |name| *history.get(name).unwrap().last().unwrap();
+        let last = |name: &str| *history.get(name).unwrap().last().unwrap();
         assert!(last("val_loss") < 0.4 * history.get("loss").unwrap()[0], "{:?}", history.get("val_loss"));
 
         let (x, y) = samples();

@@ -1,7 +1,8 @@
 //! Reading a checkpoint, whichever of the two formats it has.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use super::{from_safetensors, torch, visible};
@@ -46,8 +47,13 @@ pub fn read(path: impl AsRef<Path>) -> Result<Checkpoint> {
     if !fs::metadata(path).map_err(Error::io(path))?.is_file() {
         return Err(broken("not a file".into()));
     }
-    let bytes = fs::read(path).map_err(Error::io(path))?;
-    let read = if torch::is_torch(&bytes) { torch::read(&bytes) } else { from_safetensors::read(&bytes) };
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let mut first_bytes = Vec::new();
+    (&mut file).take(torch::FIRST_BYTES as u64).read_to_end(&mut first_bytes).map_err(Error::io(path))?;
+    let read = match torch::is_torch(&first_bytes) {
+        true => torch::read(BufReader::new(file), &first_bytes),
+        false => from_safetensors::read(&fs::read(path).map_err(Error::io(path))?),
+    };
     read.map_err(broken)
 }
 

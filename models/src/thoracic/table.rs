@@ -85,17 +85,21 @@ impl Patients {
     /// # Errors
     /// With the line and the column of what is wrong.
     pub fn read(path: &Path) -> Result<Patients> {
-        let reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_path(path);
-        let failed = |e: csv::Error| Error::file(path, e.to_string());
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        // What is no text is no number either, and will be refused with its place.
+        let text = String::from_utf8_lossy(&bytes);
+        let mut reader = ReaderBuilder::new();
+        reader.has_headers(false).flexible(true).trim(Trim::All);
         let (mut attributes, mut labels) = (Vec::new(), Vec::new());
-        for record in reader.map_err(failed)?.into_records() {
-            let record = record.map_err(failed)?;
-            let line = record.position().map_or(0, csv::Position::line);
+        for record in reader.from_reader(text.as_bytes()).into_records() {
+            let record = record.map_err(|e| Error::file(path, e.to_string()))?;
             // A line of blanks is an empty one.
             if record.iter().all(str::is_empty) {
                 continue;
             }
-            let patient = patient(&record).map_err(|why| Error::file(path, format!("line {line}: {why}")))?;
+            let begin = record.position().map_or(0, |position| position.byte() as usize);
+            let failed = |why| Error::file(path, format!("line {}: {why}", line_at(&text, begin)));
+            let patient = patient(&record).map_err(failed)?;
             attributes.push(patient.0);
             labels.push(patient.1);
         }
@@ -191,6 +195,14 @@ impl Patients {
 /// Keeps the split's random numbers apart from those of a drawn table.
 const SPLIT_STREAM: u64 = 2;
 
+/// The number of the line of a record that a reader says begins at byte `begin`: perhaps at the end of the
+/// line before, or at an empty one, which it skips.
+fn line_at(text: &str, begin: usize) -> usize {
+    let bytes = text.as_bytes();
+    let skipped = bytes.iter().skip(begin).take_while(|byte| [b'\r', b'\n'].contains(byte)).count();
+    1 + bytes.iter().take(begin + skipped).filter(|byte| **byte == b'\n').count()
+}
+
 /// The attributes and the label in a line, or what is wrong with it.
 fn patient(record: &StringRecord) -> Result<([f32; ATTRIBUTES], u32), String> {
     if record.len() != COLUMNS.len() {
@@ -260,6 +272,8 @@ mod tests {
         let label = LINE.replace("60,0", "60,2");
         assert_eq!(refusal(&label), "line 1: column 17 (died within a year): 2 is neither 0 nor 1");
         assert!(refusal("DGN,PRE4,PRE5\n").starts_with("line 1: it has 3 columns, not 17"));
+        let text = format!("{LINE}\n  \n\n{LINE}\n\n\n{label}\n");
+        assert!(refusal(&text).starts_with("line 7: column 17"), "{}", refusal(&text));
         assert_eq!(refusal("\n\n"), "it holds no patients");
         assert!(Patients::read(Path::new("no/such.csv")).unwrap_err().to_string().contains("no/such.csv"));
     }

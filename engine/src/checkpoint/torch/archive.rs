@@ -1,6 +1,6 @@
 //! The zip archive around a pickle and its storages.
 
-use std::io::{Cursor, Read};
+use std::io::{Read, Seek};
 
 use zip::{CompressionMethod, ZipArchive};
 
@@ -8,17 +8,17 @@ use zip::{CompressionMethod, ZipArchive};
 const LARGEST_PICKLE: usize = 16 << 20;
 
 /// A zip archive all of whose files lie, uncompressed, in one folder.
-pub(super) struct Archive<'a> {
-    zip: ZipArchive<Cursor<&'a [u8]>>,
+pub(super) struct Archive<R> {
+    zip: ZipArchive<R>,
     folder: String,
 }
 
-impl<'a> Archive<'a> {
+impl<R: Read + Seek> Archive<R> {
     /// Refuses what no archive of PyTorch's has: names that lead elsewhere or come twice, and files
     /// that share bytes, by which a small archive could hold very much.
-    pub fn open(bytes: &'a [u8]) -> Result<Archive<'a>, String> {
+    pub fn open(file: R) -> Result<Archive<R>, String> {
         let zip = |e| format!("not a whole zip archive: {e}");
-        let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(zip)?;
+        let mut archive = ZipArchive::new(file).map_err(zip)?;
         if archive.has_duplicate_names() {
             return Err("a name comes twice in the zip archive".into());
         }

@@ -19,10 +19,15 @@ mod program;
 mod tensors;
 mod unpickle;
 
+use std::io::{Read, Seek, SeekFrom};
+
 use archive::Archive;
 use tensors::Tensors;
 
 use super::{Checkpoint, Entry, elements};
+
+/// How many of a file's first bytes tell what it is.
+pub(super) const FIRST_BYTES: usize = 16;
 
 /// Whether `bytes` begin like a file of `torch.save`.
 pub(super) fn is_torch(bytes: &[u8]) -> bool {
@@ -34,19 +39,22 @@ fn is_old(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")
 }
 
-/// The tensors of a state dict in its order, or what is wrong with the file.
-pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
-    if is_old(bytes) {
+/// The tensors of a state dict in its order, or what is wrong with the file. It is read tensor by tensor:
+/// it may be larger than what is wanted in memory twice.
+pub(super) fn read(mut file: impl Read + Seek, first_bytes: &[u8]) -> Result<Checkpoint, String> {
+    if is_old(first_bytes) {
         return Err("it has the form that PyTorch had before version 1.6; \
                     load it there and save it again with a newer one"
             .into());
     }
-    let mut budget = Budget::new(bytes.len());
-    let mut archive = Archive::open(bytes)?;
+    let length = file.seek(SeekFrom::End(0)).map_err(|e| e.to_string())?;
+    let mut budget = Budget::new(usize::try_from(length).unwrap_or(usize::MAX));
+    let mut archive = Archive::open(file)?;
     let pickle = archive.pickle()?;
     let (objects, root) = unpickle::unpickle(&pickle)?;
     let (named, metadata) = entries::list(&objects, root, &mut budget)?;
-    let mut tensors = Tensors::new(&mut archive, &mut budget);
+    let views: Vec<_> = named.iter().map(|(_, view)| *view).collect();
+    let mut tensors = Tensors::new(&mut archive, &mut budget, &views);
     let mut entries = Vec::new();
     for (name, view) in named {
         let tensor = tensors.read(view).map_err(|e| format!("tensor {name:?}: {e}"))?;

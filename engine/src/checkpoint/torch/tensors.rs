@@ -1,6 +1,7 @@
 //! Storages, and the tensors that are views of them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{Read, Seek};
 
 use safetensors::Dtype;
 
@@ -84,6 +85,16 @@ impl<'a> View<'a> {
         elements
     }
 
+    /// Whether its elements lie one after the other, row-major; a dimension of one element has any stride.
+    fn is_dense(&self) -> bool {
+        let mut step = 1;
+        std::iter::zip(&self.size, &self.stride).rev().all(|(size, stride)| {
+            let fits = *size == 1 || *stride == step;
+            step *= size;
+            fits
+        })
+    }
+
     /// The number of the last element in the storage; `None` when that is beyond all numbers.
     fn last(&self) -> Option<usize> {
         let steps = std::iter::zip(&self.size, &self.stride);
@@ -116,20 +127,39 @@ fn counts(objects: &Objects<'_>, id: Id) -> Result<Vec<usize>, String> {
     }
 }
 
-/// Reads tensors; each storage and each view once, however many names it has.
-pub(super) struct Tensors<'a, 'f> {
-    archive: &'a mut Archive<'f>,
+/// Reads tensors; each storage and each view once, however many names it has. A storage stays in memory
+/// until the last of its views is read, so a file of half a gigabyte does not lie there twice.
+pub(super) struct Tensors<'a, R> {
+    archive: &'a mut Archive<R>,
     budget: &'a mut Budget,
+    /// By storage: how many views of it are still to be read.
+    unread: HashMap<&'a str, usize>,
     storages: HashMap<String, Vec<u8>>,
     views: BTreeMap<View<'a>, Tensor>,
 }
 
-impl<'a, 'f> Tensors<'a, 'f> {
-    pub fn new(archive: &'a mut Archive<'f>, budget: &'a mut Budget) -> Tensors<'a, 'f> {
-        Tensors { archive, budget, storages: HashMap::new(), views: BTreeMap::new() }
+impl<'a, R: Read + Seek> Tensors<'a, R> {
+    /// Of an archive whose `all` views will be read, each once.
+    pub fn new(archive: &'a mut Archive<R>, budget: &'a mut Budget, all: &[&View<'a>]) -> Tensors<'a, R> {
+        let mut unread = HashMap::new();
+        all.iter().for_each(|view| *unread.entry(view.storage.key).or_insert(0) += 1);
+        Tensors { archive, budget, unread, storages: HashMap::new(), views: BTreeMap::new() }
     }
 
     pub fn read(&mut self, view: &View<'a>) -> Result<Tensor, String> {
+        let key = view.storage.key;
+        let last = self.unread.get_mut(key).is_none_or(|views| {
+            *views = views.saturating_sub(1);
+            *views == 0
+        });
+        let read = self.read_view(view);
+        if last {
+            self.storages.remove(key);
+        }
+        read
+    }
+
+    fn read_view(&mut self, view: &View<'a>) -> Result<Tensor, String> {
         if let Some(tensor) = self.views.get(view) {
             // Their buffer is shared until somebody writes to one of them.
             return Ok(tensor.detach());
@@ -154,7 +184,10 @@ impl<'a, 'f> Tensors<'a, 'f> {
             let bytes = storage.len();
             return Err(format!("its storage {key:?} of {len} elements of type {dtype} has {bytes} bytes"));
         }
-        let tensor = elements::tensor(dtype, &view.gather(storage, numel), shape)?;
+        let tensor = match numel > 0 && view.is_dense() {
+            true => elements::tensor(dtype, &storage[view.offset * width..][..numel * width], shape)?,
+            false => elements::tensor(dtype, &view.gather(storage, numel), shape)?,
+        };
         self.views.insert(view.clone(), tensor.clone());
         Ok(tensor)
     }
