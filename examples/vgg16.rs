@@ -1,6 +1,9 @@
 //! VGG16: what is on a photograph, with weights that PyTorch has saved; or what the network is made of.
 //!
 //! `cargo run --release --example vgg16 -- --help`
+//!
+//! Weights that know ImageNet's thousand classes come from Python, by
+//! `torch.save(torchvision.models.vgg16(weights="DEFAULT").state_dict(), "vgg16.pth")`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -98,8 +98,14 @@ fn a_run_that_was_stopped_goes_on_to_the_same_end() {
     assert!(lines.text.lock().unwrap().contains("with --resume goes on from here"));
     let other = Settings { loss: "mse".into(), resume: true, ..parts.clone() };
     let message = run(&other, &Lines::default()).unwrap_err().to_string();
-    assert!(message.contains("loss was \"binary_crossentropy\", now it is \"mean_squared_error\""), "{message}");
-    assert_eq!(run(&Settings { resume: true, ..parts.clone() }, &Lines::default()).unwrap(), Outcome::Finished);
+    assert!(
+        message.contains("loss was \"binary_crossentropy\", now it is \"mean_squared_error\""),
+        "{message}"
+    );
+    assert_eq!(
+        run(&Settings { resume: true, ..parts.clone() }, &Lines::default()).unwrap(),
+        Outcome::Finished
+    );
     let weights = |settings: &Settings| fs::read(settings.out.join("last.safetensors")).unwrap();
     assert!(weights(&parts) == weights(&whole));
 }

@@ -69,6 +69,15 @@ fn the_middle_is_torchvisions() {
     }
 }
 
+#[test]
+fn a_photograph_is_turned_as_its_camera_says() {
+    let photo = Photo::read(&file("turned.jpg")).unwrap();
+    assert_eq!(photo.size(), (40, 60));
+    let middle = photo.middle();
+    let [top, bottom] = [SIDE / 2, SIDE * SIDE - SIDE / 2].map(|pixel| &middle[3 * pixel..][..3]);
+    assert!(top[0] > 240 && top[2] < 15 && bottom[0] < 15 && bottom[2] > 240, "{top:?} over {bottom:?}");
+}
+
 /// What the lesson says, or its error.
 fn said(settings: &Settings) -> Result<String> {
     #[derive(Clone, Default)]
@@ -155,7 +164,8 @@ fn weights_of_another_network_are_explained() {
 #[test]
 fn without_a_photograph_it_says_what_the_network_takes() {
     let text = said(&Settings { batch_size: 2, ..settings(&file("vgg16.pth"), None) }).unwrap();
-    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{text}"));
+    let line =
+        |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{text}"));
     let words = |start| line(start).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(words("features.0 "), "features.0 conv2d [1, 2, 224, 224] 56 2,709,504");
     assert_eq!(words("the most at once, to classify"), "the most at once, to classify 2.8");

@@ -9,11 +9,11 @@ use voxgrad_engine::{Device, manual_seed};
 
 use super::settings::{Config, Settings};
 use super::table::{ATTRIBUTES, CLASS_NAMES, Patients, Source};
+use crate::Result;
 use crate::keras::{Fit, History, Model};
 use crate::losses::Loss;
 use crate::metrics::{Metric, Predictions};
 use crate::trainer::{Console, Outcome, RunDir};
-use crate::Result;
 
 /// The part of the patients that the network never learns from.
 const VALIDATION: f64 = 0.2;

@@ -265,7 +265,9 @@ mod tests {
         assert_eq!(refusal(&format!("{LINE},\n")), wanted.replace("2: it has 16", "1: it has 18"));
         let text = format!("{LINE}\r\n\r\n{}\r\n", LINE.replace("2.16", "2,16 l").replacen("1,", "", 1));
         assert_eq!(refusal(&text), "line 3: column 3 (volume of the first second): \"16 l\" is no number");
-        for (value, said) in [("", "\"\""), ("NaN", "\"NaN\""), ("1e99", "\"1e99\""), ("a\x1b[2J", "\"a[2J\"")] {
+        for (value, said) in
+            [("", "\"\""), ("NaN", "\"NaN\""), ("1e99", "\"1e99\""), ("a\x1b[2J", "\"a[2J\"")]
+        {
             let text = LINE.replace("60", value);
             assert_eq!(refusal(&text), format!("line 1: column 16 (age): {said} is no number"));
         }

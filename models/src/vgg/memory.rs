@@ -203,11 +203,11 @@ impl fmt::Display for MemoryPlan {
         let (name, output) = widths.fold((5, 6), |(a, b), (c, d)| (a.max(c), b.max(d)));
         let images = if self.batch_size == 1 { "image" } else { "images" };
         writeln!(f, "Memory for {} {images}, in MiB", self.batch_size)?;
-        writeln!(f, "{:<name$}  {:<10}  {:<output$}  activations  kept", "layer", "op", "output")?;
+        writeln!(f, "{:<name$}  {:<10}  {:<output$}  activations     kept", "layer", "op", "output")?;
         for layer in &self.layers {
+            let (of, op, shape) = (&layer.layer, layer.op, shape(layer));
             let (activations, kept) = (mib(layer.activations), mib(layer.kept));
-            let LayerMemory { layer: layer_name, op, .. } = layer;
-            writeln!(f, "{layer_name:<name$}  {op:<10}  {:<output$}  {activations:>11}  {kept:>4}", shape(layer))?;
+            writeln!(f, "{of:<name$}  {op:<10}  {shape:<output$}  {activations:>11}  {kept:>7}")?;
         }
         writeln!(f, "parameters                     {:>8}", mib(self.parameters))?;
         writeln!(f, "kept for the way back          {:>8}", mib(self.kept))?;

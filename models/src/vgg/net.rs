@@ -187,9 +187,18 @@ mod tests {
         };
         let plain = names(false);
         assert_eq!(plain.len(), 32);
-        assert_eq!(plain[..4], ["features.0.weight", "features.0.bias", "features.2.weight", "features.2.bias"]);
-        assert_eq!(plain[24..28], ["features.28.weight", "features.28.bias", "classifier.0.weight", "classifier.0.bias"]);
-        assert_eq!(plain[28..], ["classifier.3.weight", "classifier.3.bias", "classifier.6.weight", "classifier.6.bias"]);
+        assert_eq!(
+            plain[..4],
+            ["features.0.weight", "features.0.bias", "features.2.weight", "features.2.bias"]
+        );
+        assert_eq!(
+            plain[24..28],
+            ["features.28.weight", "features.28.bias", "classifier.0.weight", "classifier.0.bias"]
+        );
+        assert_eq!(
+            plain[28..],
+            ["classifier.3.weight", "classifier.3.bias", "classifier.6.weight", "classifier.6.bias"]
+        );
         let normed = names(true);
         assert!(normed.contains(&"features.41.num_batches_tracked".to_string()), "{normed:?}");
         assert!(normed.contains(&"features.40.weight".to_string()), "{normed:?}");
@@ -207,7 +216,11 @@ mod tests {
         let one = ("fc.weight".to_string(), zeros(&[2, 2]).unwrap());
         assert_eq!(Vgg16Options::of(&[one]), Vgg16Options::default());
         // A file cannot ask for a network of any size.
-        let shapes = [("features.0.weight", [1, 3]), ("classifier.0.weight", [1 << 30, 0]), ("classifier.6.weight", [5, 1])];
+        let shapes = [
+            ("features.0.weight", [1, 3]),
+            ("classifier.0.weight", [1 << 30, 0]),
+            ("classifier.6.weight", [5, 1]),
+        ];
         let huge = shapes.map(|(name, shape)| (name.to_string(), zeros(&shape).unwrap()));
         assert_eq!(Vgg16Options::of(&huge), Vgg16Options::default());
     }
@@ -219,7 +232,10 @@ mod tests {
             let summary = Vgg16::drawn(&options).unwrap().summary(&[1, 3, SIDE, SIDE]).unwrap();
             let pools = summary.rows.iter().filter(|row| row.op == "max_pool2d");
             let pools: Vec<Vec<usize>> = pools.map(|row| row.output.to_vec()).collect();
-            assert_eq!(pools, [[1, 2, 112, 112], [1, 4, 56, 56], [1, 8, 28, 28], [1, 16, 14, 14], [1, 16, 7, 7]]);
+            assert_eq!(
+                pools,
+                [[1, 2, 112, 112], [1, 4, 56, 56], [1, 8, 28, 28], [1, 16, 14, 14], [1, 16, 7, 7]]
+            );
             assert_eq!(summary.rows.last().unwrap().output[..], [1, 5]);
         }
     }

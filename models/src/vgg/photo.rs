@@ -12,6 +12,8 @@ use crate::{Error, Result};
 /// Mean and standard deviation of ImageNet's red, green and blue, as all of PyTorch's networks have them.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const STD: [f32; 3] = [0.229, 0.224, 0.225];
+/// A file of some bytes can ask for very much.
+const MOST_BYTES: u64 = 512 << 20;
 /// The shorter side before the middle is cut out.
 const SHORTER_SIDE: usize = 256;
 
@@ -42,6 +44,11 @@ impl Photo {
         }
         let broken = |e: ImageError| Error::file(path, format!("it cannot be shown: {e}"));
         let mut decoder = reader.into_decoder().map_err(broken)?;
+        if decoder.total_bytes() > MOST_BYTES {
+            let ((width, height), most) = (decoder.dimensions(), MOST_BYTES >> 20);
+            let message = format!("{width} x {height} pixels would take more than {most} MiB");
+            return Err(Error::file(path, message));
+        }
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
         picture.apply_orientation(orientation);
@@ -211,5 +218,21 @@ mod tests {
             std::fs::write(&path, &whole[..length]).unwrap();
             assert!(message().contains("photo.png: "), "{}", message());
         }
+    }
+
+    #[test]
+    fn a_small_file_cannot_ask_for_all_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("photo.png");
+        image::RgbImage::new(4, 4).save(&path).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        // Signature, length and name of the first chunk, then width and height; its checksum is at 29.
+        bytes[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        let message = Photo::read(&path).unwrap_err().to_string();
+        assert!(message.ends_with("65536 x 65536 pixels would take more than 512 MiB"), "{message}");
     }
 }

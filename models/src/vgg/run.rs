@@ -115,7 +115,8 @@ impl Labels<'_> {
         match self.names.len() {
             n if n == classes => Ok(self.names),
             n => {
-                let message = format!("{n} names, one in each line, for the {classes} classes of the weights");
+                let message =
+                    format!("{n} names, one in each line, for the {classes} classes of the weights");
                 Err(Error::file(self.path, message))
             }
         }

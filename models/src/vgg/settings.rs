@@ -69,7 +69,9 @@ mod tests {
         assert!(Settings::default().check().is_ok());
         assert!(refusal(Settings { batch_size: 0, ..Settings::default() }).starts_with("--batch-size 0: "));
         assert!(refusal(Settings { image: file(), ..Settings::default() }).contains("give it --weights"));
-        assert!(refusal(Settings { labels: file(), weights: file(), ..Settings::default() }).contains("--image"));
+        assert!(
+            refusal(Settings { labels: file(), weights: file(), ..Settings::default() }).contains("--image")
+        );
         assert!(Settings { image: file(), weights: file(), ..Settings::default() }.check().is_ok());
     }
 }

@@ -87,6 +87,15 @@ def middles():
         Image.fromarray(middle[4::8, 4::8].copy()).save(HERE / f"middle_{width}x{height}.png")
 
 
+def turned():
+    """Red left of blue, from a camera that was held upright: red belongs above blue."""
+    picture = Image.new("RGB", (60, 40), (255, 0, 0))
+    picture.paste((0, 0, 255), (30, 0, 60, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(HERE / "turned.jpg", exif=exif, quality=90)
+
+
 def full(folder):
     folder.mkdir(exist_ok=True)
     picture = pattern(640, 480)
@@ -109,3 +118,4 @@ if len(sys.argv) > 1:
 else:
     networks()
     middles()
+    turned()
