@@ -12,12 +12,13 @@ use super::table::{ATTRIBUTES, CLASS_NAMES, Patients, Source};
 use crate::Result;
 use crate::keras::{Fit, History, Model};
 use crate::losses::Loss;
-use crate::metrics::{Metric, Predictions};
-use crate::trainer::{Console, Outcome, RunDir};
+use crate::metrics::{ConfusionMatrix, Metric, Predictions};
+use crate::plot::HeatMap;
+use crate::trainer::{BUILD, Console, Outcome, RunDir};
 
 /// The part of the patients that the network never learns from.
 const VALIDATION: f64 = 0.2;
-/// What the output of each sample is called 1 above: a probability of dying.
+/// What is measured in every epoch.
 const METRICS: [&str; 4] = ["accuracy", "precision", "recall", "auc"];
 
 /// Trains a network to tell who survives the year after the operation, and writes what came of it to
@@ -38,18 +39,13 @@ pub fn run(
     model.compile(loss, settings.optimizer.as_str(), &METRICS)?;
 
     let mut run = RunDir::open(&settings.out, settings.resume)?;
-    console.say(&format!("Device: {device}"));
+    console.say_setup(&device);
     let patients = Patients::load(settings.data.as_deref(), settings.seed)?;
     console.say(&format!("Data: {}", patients.describe()));
     let (train, val) = split(&patients, settings);
     console.say(&format!("Split: {} patients to train on, {} for validation", train.len(), val.len()));
     let config = config(settings, &model, loss, &patients, [train.len(), val.len()], &device);
-    if settings.resume {
-        run.check_resume(&config)?;
-        run.write_config(&config)?;
-    } else if let Some(aside) = run.start(&config)? {
-        console.say(&format!("The older run in {} is now in {}", run.path().display(), aside.display()));
-    }
+    run.begin(&config, settings.resume, console)?;
 
     let ((x, y), (val_x, val_y)) = (train.tensors()?, val.tensors()?);
     let mut fit = Fit::new(&run, console);
@@ -57,14 +53,18 @@ pub fn run(
     (fit.seed, fit.resume, fit.stop) = (settings.seed, settings.resume, stop()?);
     let history = model.fit(&x, &y, settings.epochs, settings.batch_size, fit)?;
 
-    if let Outcome::Stopped { epochs, batches } = history.outcome {
-        let (epoch, out) = (epochs + 1, run.path().display());
-        console.say(&format!("Stopped in epoch {epoch} after batch {batches}; all is saved in {out}"));
-        console.say("The same command with --resume goes on from here");
+    if settings.resume {
+        run.write_config(&config)?;
+    }
+    if let Outcome::Stopped { .. } = history.outcome {
+        console.say_stopped(history.outcome, &run);
         return Ok(history.outcome);
     }
+
     let said = Predictions::of(&model.predict(&val_x)?, &val_y, loss.threshold())?;
-    report(&history, &val, &said, console)?;
+    let seen = said.confusion()?;
+    report(&history, &said, &seen, console)?;
+    HeatMap::confusion("Patients for validation", &seen, &CLASS_NAMES).save(run.file("confusion.png"))?;
     if let Source::Drawn(_) = patients.source {
         console.say(&format!("These are numbers of {}", patients.describe()));
     }
@@ -93,21 +93,23 @@ fn split(patients: &Patients, settings: &Settings) -> (Patients, Patients) {
 }
 
 /// Says how good the network is at the end: its accuracy, and then the truth.
-fn report(history: &History, val: &Patients, said: &Predictions, console: &mut Console) -> Result<()> {
+fn report(
+    history: &History,
+    said: &Predictions,
+    seen: &ConfusionMatrix,
+    console: &mut Console,
+) -> Result<()> {
     let last = |name| history.get(name).and_then(|values| values.last().copied()).unwrap_or(f64::NAN);
     console.say(&format!("Accuracy train: {:.2}", last("accuracy")));
     console.say(&format!("Accuracy val: {:.2}", last("val_accuracy")));
-    let (survivors, all) = (val.survivors(), val.len());
+    let (survivors, all) = (seen.count(0, 0) + seen.count(0, 1), seen.total());
     console.say(&format!(
         "Always answering \"survives\" gives {:.2} too: {survivors} of these {all} patients do",
         survivors as f64 / all as f64
     ));
-    let (precision, recall) = (Metric::Precision.of(said)?, Metric::Recall.of(said)?);
-    let dies = CLASS_NAMES[1];
-    console.say(&format!("Precision of \"{dies}\": {precision:.2}, of those who were said to die"));
-    console.say(&format!("Recall of \"{dies}\": {recall:.2}, of those who did"));
+    console.say(&format!("Precision of \"dies\": {:.2}, of those who were said to die", seen.precision(1)));
+    console.say(&format!("Recall of \"dies\": {:.2}, of those who did", seen.recall(1)));
     console.say(&format!("Area under the ROC curve: {:.2}; guessing has 0.50", Metric::Auc.of(said)?));
-    let seen = said.confusion()?;
     console.say(&format!("{:>15} {:>9} {:>9}", "true \\ said", CLASS_NAMES[0], CLASS_NAMES[1]));
     for (truth, name) in CLASS_NAMES.iter().enumerate() {
         console.say(&format!("{name:>15} {:>9} {:>9}", seen.count(truth, 0), seen.count(truth, 1)));
@@ -138,6 +140,7 @@ fn config(
         train_patients,
         val_patients,
         device: device.to_string(),
+        build: BUILD,
     }
 }
 

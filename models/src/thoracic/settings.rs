@@ -97,6 +97,7 @@ pub(super) struct Config {
     pub train_patients: usize,
     pub val_patients: usize,
     pub device: String,
+    pub build: &'static str,
 }
 
 #[cfg(test)]

@@ -124,11 +124,6 @@ impl Patients {
         self.labels.iter().filter(|label| **label == 0).count()
     }
 
-    /// The part of the patients that are right about if one always says what most of them have.
-    pub fn most_frequent(&self) -> f64 {
-        self.survivors().max(self.len() - self.survivors()) as f64 / self.len() as f64
-    }
-
     /// A `share` of each class for validation, drawn with `seed`, and the others to train on: as many
     /// survive on either side, as nearly as whole patients allow.
     pub fn split(&self, share: f64, seed: u64) -> (Patients, Patients) {
@@ -290,7 +285,6 @@ mod tests {
         assert_ne!(patients.split(0.2, 6).1, val);
         let sum = |p: &Patients| p.attributes.iter().map(|a| f64::from(a[15])).sum::<f64>();
         assert_eq!(sum(&train) + sum(&val), sum(&patients));
-        assert_eq!(val.most_frequent(), 80.0 / 94.0);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn run(settings: &Settings, console: &mut Console) -> Result<Outcome> {
     // The small files first: a slip in them is told before the large one is read.
     let photo = settings.image.as_deref().map(Photo::read).transpose()?;
     let labels = settings.labels.as_deref().map(read_labels).transpose()?;
-    console.say(&format!("Device: {device}"));
+    console.say_setup(&device);
     let (net, options) = network(settings, console)?;
     net.to(&device)?;
     net.eval();
