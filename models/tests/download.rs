@@ -12,6 +12,7 @@ use md5::{Digest, Md5};
 use voxgrad_models::Error;
 use voxgrad_models::data::archive::Archive;
 use voxgrad_models::data::download::{Downloader, RemoteFile};
+use voxgrad_models::data::mirrors::Mirrors;
 
 /// How the server answers one connection.
 #[derive(Clone, Copy)]
@@ -434,4 +435,80 @@ fn two_at_once_fetch_it_once() {
     });
     assert_installed(directory.path());
     assert_eq!(server.ranges(), [None]);
+}
+
+/// What every address ends with is cut off: any name below the server's gives the same file.
+fn base(server: &Server) -> &str {
+    server.url.trim_end_matches("letters.tar.gz")
+}
+
+fn install_from(servers: &[&Server], body: &[u8], directory: &Path) -> Result<PathBuf, Error> {
+    let servers: Vec<&str> = servers.iter().map(|server| base(server)).collect();
+    let (bytes, md5) = (body.len() as u64, md5_of(body));
+    let files = [("a.gz", bytes, md5.as_str()), ("b.gz", bytes, md5.as_str())];
+    let mirrors = Mirrors { folder: "letters", servers: &servers, files: &files };
+    let pause = Duration::from_millis(1);
+    mirrors.install(directory, &Downloader { progress: false, attempts: 1, pause, ..Downloader::default() })
+}
+
+#[test]
+fn a_file_comes_from_the_first_server_that_has_it() {
+    let body = contents("letters");
+    let gone = Answer::Status("404 Not Found");
+    let (first, second) =
+        (Server::start(body.clone(), &[Answer::Well, gone]), Server::start(body.clone(), &[]));
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("cache/voxgrad");
+    let target = install_from(&[&first, &second], &body, &directory).unwrap();
+    assert_eq!(
+        (listing(&directory), listing(&target)),
+        (vec!["letters".into()], vec!["a.gz".into(), "b.gz".into()])
+    );
+    assert_eq!(std::fs::read(target.join("b.gz")).unwrap(), body);
+    assert_eq!((first.ranges().len(), second.ranges().len()), (2, 1));
+    install_from(&[&first, &second], &body, &directory).unwrap();
+    assert_eq!((first.ranges().len(), second.ranges().len()), (2, 1), "what is there is not fetched again");
+}
+
+#[test]
+fn the_next_server_goes_on_where_the_first_broke_off() {
+    let body = contents("letters");
+    let cut = Server::start(body.clone(), &[Answer::Cut(3000), Answer::Cut(0)]);
+    let whole = Server::start(body.clone(), &[]);
+    let directory = tempfile::tempdir().unwrap();
+    install_from(&[&cut, &whole], &body, directory.path()).unwrap();
+    assert_eq!(whole.ranges()[0], Some(3000));
+}
+
+#[test]
+fn when_no_server_has_it_all_are_named_and_nothing_is_in_place() {
+    let body = contents("letters");
+    let gone = [Answer::Status("404 Not Found")];
+    let (first, second) = (Server::start(body.clone(), &gone), Server::start(body.clone(), &gone));
+    let directory = tempfile::tempdir().unwrap();
+    let message = install_from(&[&first, &second], &body, directory.path()).unwrap_err().to_string();
+    for server in [&first, &second] {
+        assert!(message.contains(&format!("{}a.gz", base(server))), "{message}");
+    }
+    assert!(
+        message.ends_with("failed: the server answers 404 Not Found; the server answers 404 Not Found"),
+        "{message}"
+    );
+    assert_eq!(listing(directory.path()), [""; 0]);
+
+    // A wrong file is refused too, and a later call gets the right one.
+    let wrong = Server::start(contents("other"), &[]);
+    let message = install_from(&[&wrong], &body, directory.path()).unwrap_err().to_string();
+    assert!(message.contains("its MD5 sum is "), "{message}");
+    assert_eq!(listing(directory.path()), [""; 0]);
+    let cut = Server::start(body.clone(), &[Answer::Well, Answer::Cut(1000), Answer::Cut(0)]);
+    assert!(install_from(&[&cut], &body, directory.path()).is_err());
+    assert_eq!(listing(&directory.path().join(".letters.fetching")), ["a.gz", "b.gz.part"]);
+    install_from(&[&cut], &body, directory.path()).unwrap();
+    assert_eq!(cut.ranges(), [None, None, Some(1000), Some(1000)]);
+    assert_eq!(listing(directory.path()), ["letters"]);
+
+    std::fs::remove_file(directory.path().join("letters/a.gz")).unwrap();
+    let message = install_from(&[&cut], &body, directory.path()).unwrap_err().to_string();
+    assert!(message.contains("letters: is in the way"), "{message}");
 }

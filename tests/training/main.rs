@@ -7,6 +7,7 @@ mod command_line;
 mod devices;
 mod lesson;
 mod memory;
+mod mnist;
 mod real_data;
 #[path = "../common/require.rs"]
 mod require;

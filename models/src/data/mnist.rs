@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::download::Downloader;
 use super::drawn::{self, Split};
-use super::mirrors::Mirrors;
+pub use super::mirrors::Mirrors;
 use super::{Images, Places, Source, idx};
 use crate::{Error, Result};
 

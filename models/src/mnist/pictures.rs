@@ -29,10 +29,10 @@ pub(super) fn draw_classes(path: &Path, data: &Mnist) -> Result<()> {
                 *count += 1;
             }
         }
-        counts.map(|count| count as f64 / images.len() as f64)
+        counts.map(|count| 100.0 * count as f64 / images.len() as f64)
     });
     let most = sets.iter().flatten().copied().fold(0.0, f64::max);
-    let mut chart = BarChart::new("Class balance", 0.0..1.1 * most).y_label("part of the set");
+    let mut chart = BarChart::new("Class balance", 0.0..1.1 * most).y_label("% of the set");
     chart = chart.series(["training", "validation", "test"]);
     for (class, name) in CLASS_NAMES.iter().enumerate() {
         chart = chart.group(*name, sets.each_ref().map(|parts| Bar::new(parts[class])));
@@ -79,7 +79,7 @@ pub(super) fn draw_predictions(path: &Path, set: &Images, said: &[Said]) -> Resu
             let Said { class, probability } = said[i];
             let caption = [
                 format!("true: {}", name(set.labels()[i])),
-                format!("pred: {} {:.0}%", name(class), 100.0 * probability),
+                format!("pred: {}, {:.0}%", name(class), 100.0 * probability),
             ];
             grid.push(picture(set.pixels(i)?), caption, wrong);
         }

@@ -14,7 +14,7 @@ use super::test;
 use crate::Result;
 use crate::data::mnist::{self, Mnist};
 use crate::data::{Images, Source, fingerprint};
-use crate::trainer::{Console, Loaders, Outcome, RunDir, Trainer};
+use crate::trainer::{Console, Loaders, Outcome, RunDir, Trainer, every_epoch};
 
 /// Trains the lecture's network to read digits, tests it once with the weights of the lowest validation
 /// loss, and writes what came of it to `settings.out`. `stop` is asked, when the training begins, for
@@ -66,6 +66,8 @@ pub fn run(
         val: loader(data.val.clone())?,
     };
     let mut trainer = Trainer::new(&model, &mut *optimizer, loaders, &run, console)?;
+    trainer.stop_early(settings.patience);
+    trainer.report(every_epoch);
     if settings.resume {
         trainer.resume(settings.epochs)?;
         run.write_config(&config)?;

@@ -194,12 +194,16 @@ impl BarChart {
         if bar.value.is_finite() {
             let corners = [place(0.02, bar.value), place(0.98, self.range.start)];
             area.draw(&Rectangle::new(corners, PALETTE[i % PALETTE.len()].filled()))?;
-            // The value at the foot of the bar, where nothing covers it, or above a bar too low for it.
+            // The value at the foot of the bar, where nothing covers it, or above a bar too low for it; not
+            // where it would run into its neighbour's.
             let tall = corners[1].1 - corners[0].1 > px(24);
             let (x, y) = place(0.5, self.range.start);
             let foot = text(15, if tall { WHITE } else { INK }).pos(Pos::new(HPos::Center, VPos::Bottom));
             let up = if tall { px(5) } else { corners[1].1 - corners[0].1 + px(3) };
-            area.draw(&Text::new(format!("{:.2}", bar.value), (x, y - up), foot))?;
+            let value = format!("{:.2}", bar.value);
+            if area.estimate_text_size(&value, &foot)?.0 as i32 <= corners[1].0 - corners[0].0 {
+                area.draw(&Text::new(value, (x, y - up), foot))?;
+            }
         }
         let inside = |(low, high): &(f64, f64)| *low < self.range.end && self.range.start < *high;
         if let Some((low, high)) = bar.spread.filter(inside) {
