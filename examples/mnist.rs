@@ -22,6 +22,9 @@ struct Arguments {
     /// Batch normalisation behind each convolution, as recommended
     #[arg(long)]
     batch_norm: bool,
+    /// Let the learning rate rise to --lr in the first epochs and fall to nearly nothing in the last
+    #[arg(long)]
+    one_cycle: bool,
     /// Turn, shift and brighten or darken the training images at random
     #[arg(long)]
     augment: bool,
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         activation: arguments.activation,
         optimizer: arguments.optimizer,
         batch_norm: arguments.batch_norm,
+        one_cycle: arguments.one_cycle,
         augment: arguments.augment,
         epochs: arguments.epochs,
         patience: arguments.patience,

@@ -14,7 +14,8 @@ use crate::{Error, Result};
 /// A curve needs a colour of its own.
 const MOST: usize = 6;
 /// Settings that runs may differ in, in the order in which they name a run.
-const NAMING: [&str; 7] = ["activation", "batch_norm", "optimizer", "lr", "augment", "batch_size", "seed"];
+const NAMING: [&str; 8] =
+    ["activation", "batch_norm", "optimizer", "lr", "one_cycle_epochs", "augment", "batch_size", "seed"];
 
 /// A finished run, or one that was stopped.
 struct Run {
@@ -131,6 +132,8 @@ fn said(run: &Run, keys: &[&str]) -> String {
         ("activation" | "optimizer", Some(Value::String(name))) => name.clone(),
         ("batch_norm", Some(Value::Bool(on))) => format!("{}batch-norm", if *on { "" } else { "no " }),
         ("augment", Some(Value::Bool(on))) => format!("{}augmented", if *on { "" } else { "not " }),
+        ("one_cycle_epochs", Some(_)) => "one cycle".to_string(),
+        ("one_cycle_epochs", None) => "steady rate".to_string(),
         ("batch_size", Some(value)) => format!("batches of {value}"),
         (key, value) => format!("{key} {}", value.unwrap_or(&Value::Null)),
     });

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use voxgrad_engine::data::transforms::{Compose, RandomBrightness, RandomCrop, RandomRotation, Transformed};
 use voxgrad_engine::data::{DataLoader, Dataset};
 use voxgrad_engine::nn::Module;
+use voxgrad_engine::optim::OneCycleLR;
 use voxgrad_engine::{Device, checkpoint, manual_seed};
 
 use super::pictures::{draw_classes, draw_digits};
@@ -14,7 +15,7 @@ use super::test;
 use crate::Result;
 use crate::data::mnist::{self, Mnist};
 use crate::data::{Images, Source, fingerprint};
-use crate::trainer::{Console, Loaders, Outcome, RunDir, Trainer, every_epoch};
+use crate::trainer::{Console, Every, Loaders, Outcome, RunDir, Trainer, every_epoch};
 
 /// Trains the lecture's network to read digits, tests it once with the weights of the lowest validation
 /// loss, and writes what came of it to `settings.out`. `stop` is asked, when the training begins, for
@@ -65,8 +66,12 @@ pub fn run(
         train_eval: None,
         val: loader(data.val.clone())?,
     };
+    let steps = settings.epochs.saturating_mul(loaders.train.len());
     let mut trainer = Trainer::new(&model, &mut *optimizer, loaders, &run, console)?;
     trainer.stop_early(settings.patience);
+    if settings.one_cycle {
+        trainer.schedule(Every::Batch, OneCycleLR::new(plan.lr, steps)?);
+    }
     trainer.report(every_epoch);
     if settings.resume {
         trainer.resume(settings.epochs)?;
@@ -127,6 +132,7 @@ fn config(
         parameters,
         optimizer: plan.method.to_string(),
         lr: plan.lr,
+        one_cycle_epochs: settings.one_cycle.then_some(settings.epochs),
         augment: plan.augment,
         batch_size: settings.batch_size,
         epochs: settings.epochs,

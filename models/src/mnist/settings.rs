@@ -20,6 +20,8 @@ pub struct Settings {
     pub optimizer: String,
     /// Whether each convolution is followed by batch normalisation.
     pub batch_norm: bool,
+    /// Whether the learning rate rises to `lr` in the first epochs and falls to nearly nothing in the last.
+    pub one_cycle: bool,
     /// Whether training images are turned, shifted, and made brighter or darker at random.
     pub augment: bool,
     /// How often the network sees each training image, at most.
@@ -49,6 +51,7 @@ impl Default for Settings {
             activation: "relu".into(),
             optimizer: "adam".into(),
             batch_norm: false,
+            one_cycle: false,
             augment: false,
             epochs: 5,
             patience: 3,
@@ -168,6 +171,9 @@ pub(super) struct Config {
     pub parameters: usize,
     pub optimizer: String,
     pub lr: f64,
+    /// The epochs of the one cycle, if there is one: it can't be drawn out by going on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_cycle_epochs: Option<usize>,
     pub augment: bool,
     pub batch_size: usize,
     pub epochs: usize,
