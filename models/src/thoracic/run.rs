@@ -103,9 +103,10 @@ fn report(
     console.say(&format!("Accuracy train: {:.2}", last("accuracy")));
     console.say(&format!("Accuracy val: {:.2}", last("val_accuracy")));
     let (survivors, all) = (seen.count(0, 0) + seen.count(0, 1), seen.total());
+    let always = survivors as f64 / all as f64;
+    let too = if always == seen.accuracy() { " too" } else { "" };
     console.say(&format!(
-        "Always answering \"survives\" gives {:.2} too: {survivors} of these {all} patients do",
-        survivors as f64 / all as f64
+        "Always answering \"survives\" gives {always:.2}{too}: {survivors} of these {all} patients do"
     ));
     console.say(&format!("Precision of \"dies\": {:.2}, of those who were said to die", seen.precision(1)));
     console.say(&format!("Recall of \"dies\": {:.2}, of those who did", seen.recall(1)));
