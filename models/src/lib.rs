@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod mnist;
 pub mod penalty;
 pub mod plot;
+pub mod tensorboard;
 pub mod thoracic;
 pub mod trainer;
 pub mod vgg;
