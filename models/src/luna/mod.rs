@@ -1,3 +1,9 @@
 //! LUNA lung-nodule classification: "Deep Learning with PyTorch", chapters 9 to 12.
 
+mod csv;
+pub mod ct;
+pub mod geometry;
+pub mod metaimage;
 pub mod model;
+pub mod scans;
+pub mod tables;

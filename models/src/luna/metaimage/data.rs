@@ -1,0 +1,98 @@
+//! The voxels of a header.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+use flate2::read::ZlibDecoder;
+
+use super::{Header, Store};
+use crate::{Error, Result};
+
+impl Header {
+    /// Makes sure that the file of voxels is there and as long as the header says, as far as that can be
+    /// told without reading it.
+    ///
+    /// # Errors
+    /// A file that is missing, can't be read, or has another length, with both lengths.
+    pub fn check_data(&self) -> Result<()> {
+        self.open_data().map(|_| ())
+    }
+
+    /// The voxels, each with its lowest byte first.
+    pub(super) fn read_data(&self) -> Result<Vec<u8>> {
+        let (file, stored) = self.open_data()?;
+        let io = Error::io(&self.data_file);
+        let mut data = match self.store {
+            // The file is as long as that: it may be asked for at once.
+            Store::Raw => {
+                let mut data = vec![0; self.bytes()];
+                (&file).read_exact(&mut data).map_err(io)?;
+                data
+            }
+            Store::Compressed => self.unpack((&file).take(stored))?,
+        };
+        let width = self.element.bytes();
+        if self.msb_first && width > 1 {
+            data.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+        }
+        Ok(data)
+    }
+
+    /// The file, at the first byte of voxels, and how many bytes of voxels it holds.
+    fn open_data(&self) -> Result<(File, u64)> {
+        let path = &self.data_file;
+        let of = |message: String| Error::file(path, message);
+        let mut file = File::open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                of(format!("not found; {} names it as the file with its voxels", self.path.display()))
+            }
+            _ => Error::io(path)(error),
+        })?;
+        let length = file.metadata().map_err(Error::io(path))?.len();
+        let start = self.data_start.unwrap_or_else(|| length.saturating_sub(self.stored.unwrap_or(0)));
+        let held = length.saturating_sub(start);
+        if let Some(wanted) = self.stored.filter(|&wanted| wanted != held) {
+            let [slices, rows, columns] = self.size;
+            let from = if start > 0 { format!(" after its first {start}") } else { String::new() };
+            let than = if held < wanted { "shorter" } else { "longer" };
+            let asked = match self.store {
+                Store::Raw => {
+                    format!("{columns} x {rows} x {slices} voxels of {} take {wanted}", self.element)
+                }
+                Store::Compressed => format!("CompressedDataSize is {wanted}"),
+            };
+            let header = self.path.display();
+            return Err(of(format!(
+                "{than} than its header {header} says: it holds {held} bytes{from}, {asked}"
+            )));
+        }
+        file.seek(SeekFrom::Start(start)).map_err(Error::io(path))?;
+        Ok((file, held))
+    }
+
+    /// Unpacks a zlib stream (RFC 1950), no more of it than the header asks for: a small file can hold a
+    /// very long one.
+    fn unpack(&self, stored: impl Read) -> Result<Vec<u8>> {
+        let of = |message: String| Error::file(&self.data_file, message);
+        let wanted = self.bytes();
+        let mut stream = ZlibDecoder::new(stored);
+        let mut data = vec![];
+        let read = stream.by_ref().take(wanted as u64 + 1).read_to_end(&mut data);
+        if let Err(error) = read {
+            let done = data.len();
+            return Err(of(format!(
+                "the zlib stream breaks after {done} of {wanted} bytes of voxels: {error}"
+            )));
+        }
+        if data.len() != wanted {
+            let than = if data.len() < wanted { format!("only {}", data.len()) } else { "more".into() };
+            return Err(of(format!("the zlib stream holds {than} bytes, the header asks for {wanted}")));
+        }
+        let mut rest = stream.into_inner();
+        let mut byte = [0];
+        match rest.read(&mut byte) {
+            Ok(0) => Ok(data),
+            _ => Err(of("there is something behind the zlib stream of the voxels".into())),
+        }
+    }
+}
