@@ -63,8 +63,12 @@ impl Geometry {
     /// The centre of a voxel, in mm.
     pub fn irc_to_xyz(&self, irc: [i64; 3]) -> [f64; 3] {
         let [index, row, col] = irc.map(|i| i as f64);
-        let [sx, sy, sz] = self.spacing;
-        let turned = times(&self.direction, [col * sx, row * sy, index * sz]);
+        self.cri_to_xyz([col, row, index])
+    }
+
+    /// The place in mm of a column, row and index that need not be whole numbers.
+    pub fn cri_to_xyz(&self, cri: [f64; 3]) -> [f64; 3] {
+        let turned = times(&self.direction, std::array::from_fn(|k| cri[k] * self.spacing[k]));
         std::array::from_fn(|k| turned[k] + self.origin[k])
     }
 

@@ -5,5 +5,6 @@ pub mod ct;
 pub mod geometry;
 pub mod metaimage;
 pub mod model;
+pub mod phantom;
 pub mod scans;
 pub mod tables;

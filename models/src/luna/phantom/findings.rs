@@ -1,0 +1,240 @@
+//! Nodules, and what is easily taken for one.
+//!
+//! A nodule is about as long as it is wide, in all directions. What is not one is no darker and no
+//! smaller: it is a piece of a vessel, a spindle, a plate, a plaque on the wall, or chalk. Which of them a
+//! place belongs to is seen in its surroundings, in three dimensions.
+
+use std::ops::Range;
+
+use voxgrad_engine::random::Rng;
+
+use super::anatomy::Anatomy;
+use super::shapes::{Blob, Tube, add, direction, frame, length, scale, sub, unit};
+use super::volume::{Point, Shape, Volume};
+
+/// A place that a reader would look at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spot {
+    /// Its centre.
+    pub at: Point,
+    /// The diameter in mm of the nodule there, if it is one.
+    pub nodule: Option<f32>,
+}
+
+/// What is not a nodule and looks like one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lookalike {
+    /// A piece of a vessel that runs through the slices, round in each of them.
+    Rod,
+    /// Long and thick.
+    Spindle,
+    /// A scar.
+    Plate,
+    /// Flat, on the wall of a lung.
+    Plaque,
+    /// Round, and as bright as bone.
+    Chalk,
+}
+
+const LOOKALIKES: [Lookalike; 5] =
+    [Lookalike::Rod, Lookalike::Spindle, Lookalike::Plate, Lookalike::Plaque, Lookalike::Chalk];
+
+/// A chest that findings are put into, each beside the others.
+pub struct Findings<'a> {
+    pub rng: &'a mut Rng,
+    pub anatomy: &'a Anatomy,
+    pub vessels: &'a [Tube],
+    pub volume: &'a mut Volume,
+    /// The size of the picture in mm.
+    pub extent: Point,
+    /// Balls that are taken: places and radii.
+    taken: Vec<(Point, f32)>,
+    spots: Vec<Spot>,
+}
+
+/// How often a place is looked for until there is thought to be none.
+const TRIES: usize = 500;
+
+impl<'a> Findings<'a> {
+    pub fn new(
+        rng: &'a mut Rng,
+        anatomy: &'a Anatomy,
+        vessels: &'a [Tube],
+        volume: &'a mut Volume,
+        extent: Point,
+    ) -> Findings<'a> {
+        Findings { rng, anatomy, vessels, volume, extent, taken: vec![], spots: vec![] }
+    }
+
+    /// Puts nodules and lookalikes in, and finds further places until there are `candidates`, or no room.
+    pub fn place(mut self, nodules: usize, lookalikes: usize, candidates: usize) -> Vec<Spot> {
+        for _ in 0..nodules {
+            self.nodule();
+        }
+        for n in 0..lookalikes {
+            self.lookalike(LOOKALIKES[n % LOOKALIKES.len()]);
+        }
+        // Nearly all others are vessels, as in LUNA16; some touch the wall, few are nothing at all.
+        while self.spots.len() < candidates {
+            let kind = self.rng.uniform();
+            let at = self.find(0.5, |this| match kind {
+                0.0..0.8 => this.on_vessel(0.8..4.0),
+                0.8..0.97 => this.on_wall(),
+                _ => this.in_lung(3.0),
+            });
+            let Some(at) = at else { break };
+            self.take(at, 0.5, None);
+        }
+        self.spots
+    }
+
+    /// The diameter of a finding in mm, 3 to 30: half of them are below 8.
+    fn diameter(&mut self) -> f32 {
+        loop {
+            let diameter = 8.0 * (0.5 * self.rng.normal()).exp();
+            if (3.0..30.0).contains(&diameter) {
+                return diameter;
+            }
+        }
+    }
+
+    fn nodule(&mut self) {
+        let radius = 0.5 * self.diameter();
+        // Alone, at the wall, or at a vessel that is thinner than the nodule.
+        let kind = self.rng.uniform();
+        let at = self.find(radius + 3.0, |this| match kind {
+            0.0..0.5 => this.in_lung(radius),
+            0.5..0.75 => {
+                let at = this.on_wall()?;
+                let deep = radius * this.rng.range(0.3, 0.8);
+                Some(add(at, scale(this.anatomy.outwards(at), -deep)))
+            }
+            _ => this.on_vessel(0.5..0.4 * radius),
+        });
+        let Some(at) = at else { return };
+
+        let stretch = [0; 3].map(|_| self.rng.range(0.85, 1.15));
+        let (frame, rng) = (frame(direction(self.rng), self.rng), &mut *self.rng);
+        let lumps = (0..rng.below(5)).map(|_| (direction(rng), rng.range(-0.15, 0.3))).collect();
+        let body = Blob { centre: at, frame, radii: stretch.map(|s| radius * s), lumps };
+        match rng.uniform() {
+            // Ground glass, with a solid core or without
+            0.0..0.15 => {
+                let glass = rng.range(-600.0, -350.0);
+                let core = rng.uniform() < 0.6;
+                self.volume.paint(&body, glass);
+                if core {
+                    let core = Blob { radii: body.radii.map(|r| 0.55 * r), ..body };
+                    let hu = self.solid();
+                    self.volume.paint(&core, hu);
+                }
+            }
+            kind => {
+                let hu = self.solid();
+                self.volume.paint(&body, hu);
+                // Some have spicules.
+                let spicules = if kind > 0.75 { 5 + self.rng.below(8) } else { 0 };
+                for _ in 0..spicules {
+                    let out = direction(self.rng);
+                    let ends = [0.8, self.rng.range(1.3, 1.6)].map(|far| add(at, scale(out, far * radius)));
+                    self.volume.paint(&Tube { ends, radii: [0.15 * radius, 0.2] }, hu - 100.0);
+                }
+            }
+        }
+        self.take(at, radius + 3.0, Some(2.0 * radius));
+    }
+
+    fn lookalike(&mut self, kind: Lookalike) {
+        let radius = 0.5 * self.diameter();
+        let hu = self.solid();
+        let at = self.find(radius + 3.0, |this| match kind {
+            Lookalike::Plaque => this.on_wall(),
+            _ => this.in_lung(radius),
+        });
+        let Some(at) = at else { return };
+        let any = direction(self.rng);
+        let rng = &mut *self.rng;
+        let blob = |frame, radii: [f32; 3]| {
+            let radii = radii.map(|r| r.max(0.7)); // nothing thinner is seen
+            Blob { centre: at, frame, radii, lumps: vec![] }
+        };
+        let mut reach = radius;
+        match kind {
+            Lookalike::Rod => {
+                let way = unit([0.25 * rng.normal(), 0.25 * rng.normal(), 1.0]);
+                let half = radius * rng.range(3.0, 4.5) + 3.0;
+                reach = half;
+                let ends = [-half, half].map(|far| add(at, scale(way, far)));
+                let radii = [radius * rng.range(0.6, 0.8), radius * rng.range(0.6, 0.8)];
+                self.volume.paint(&Tube { ends, radii }, hu);
+            }
+            Lookalike::Spindle => {
+                let (long, thin) = (rng.range(1.9, 2.6), rng.range(0.6, 0.75));
+                reach = long * radius;
+                let frame = frame(any, rng);
+                self.volume.paint(&blob(frame, [long * radius, thin * radius, thin * radius]), hu);
+            }
+            Lookalike::Plate => {
+                let (wide, thin) = (rng.range(1.5, 2.0), rng.range(0.15, 0.3));
+                reach = wide * radius;
+                let frame = frame(any, rng);
+                self.volume.paint(&blob(frame, [thin * radius, wide * radius, wide * radius]), hu);
+            }
+            Lookalike::Plaque => {
+                let (wide, thin) = (rng.range(1.3, 1.8), rng.range(0.25, 0.4));
+                let frame = frame(self.anatomy.outwards(at), rng);
+                self.volume.paint(&blob(frame, [thin * radius, wide * radius, wide * radius]), hu);
+            }
+            Lookalike::Chalk => {
+                let (frame, bright) = (frame(any, rng), rng.range(450.0, 900.0));
+                self.volume.paint(&blob(frame, [0.7 * radius; 3]), bright);
+            }
+        }
+        self.take(at, reach + 1.0, None);
+    }
+
+    /// Soft tissue, in HU.
+    fn solid(&mut self) -> f32 {
+        self.rng.range(-30.0, 90.0)
+    }
+
+    /// A place with a free ball around it.
+    fn find(&mut self, radius: f32, mut draw: impl FnMut(&mut Self) -> Option<Point>) -> Option<Point> {
+        (0..TRIES).find_map(|_| draw(self).filter(|&at| self.is_free(at, radius)))
+    }
+
+    fn is_free(&self, at: Point, radius: f32) -> bool {
+        const GAP: f32 = 2.0;
+        self.taken.iter().all(|(other, reach)| length(sub(at, *other)) > radius + reach + GAP)
+    }
+
+    fn take(&mut self, at: Point, reach: f32, nodule: Option<f32>) {
+        self.taken.push((at, reach));
+        self.spots.push(Spot { at, nodule });
+    }
+
+    /// Somewhere in a lung, so far away from its wall.
+    fn in_lung(&mut self, margin: f32) -> Option<Point> {
+        let at = self.extent.map(|length| self.rng.range(0.02, 0.98) * length);
+        (self.anatomy.lung(at) < -margin).then_some(at)
+    }
+
+    /// On the wall of a lung.
+    fn on_wall(&mut self) -> Option<Point> {
+        let mut at = self.in_lung(0.0)?;
+        for _ in 0..8 {
+            at = add(at, scale(self.anatomy.outwards(at), -self.anatomy.lung(at)));
+        }
+        let seen = at.iter().zip(self.extent).all(|(&x, end)| (0.0..end).contains(&x));
+        (seen && self.anatomy.lung(at).abs() < 0.5).then_some(at)
+    }
+
+    /// In the middle of a vessel with such a radius.
+    fn on_vessel(&mut self, radii: Range<f32>) -> Option<Point> {
+        let tube = self.vessels.get(self.rng.below(self.vessels.len()))?;
+        let at = tube.at(self.rng.uniform());
+        let [low, high] = tube.bounds();
+        let inside = low[2] > 0.0 && high[2] < self.extent[2] && self.anatomy.lung(at) < -1.0;
+        (inside && radii.contains(&tube.radii[0])).then_some(at)
+    }
+}
