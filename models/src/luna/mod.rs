@@ -3,6 +3,7 @@
 mod csv;
 pub mod ct;
 pub mod geometry;
+pub mod look;
 pub mod metaimage;
 pub mod model;
 pub mod phantom;

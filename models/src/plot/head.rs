@@ -4,7 +4,7 @@ use plotters::element::{PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBColor};
 
-use super::canvas::{Area, DrawError, INK, px, text};
+use super::canvas::{Area, DrawError, INK, MUTED, px, text};
 use super::marks::{diamond, whisker};
 
 /// How tall it is, in pixels of the finished picture.
@@ -15,6 +15,8 @@ pub(super) const HEAD: i32 = 84;
 pub(super) enum Sample {
     /// A curve of this colour.
     Line(RGBColor),
+    /// A dashed line.
+    Dashes,
     /// A bar of this colour.
     Bar(RGBColor),
     /// A diamond.
@@ -26,7 +28,7 @@ pub(super) enum Sample {
 impl Sample {
     fn width(self) -> i32 {
         match self {
-            Sample::Line(_) => px(28),
+            Sample::Line(_) | Sample::Dashes => px(28),
             Sample::Bar(_) => px(18),
             Sample::Diamond | Sample::Whisker => px(12),
         }
@@ -38,6 +40,14 @@ impl Sample {
         match self {
             Sample::Line(color) => {
                 area.draw(&Rectangle::new([(x, y - px(1)), (right, y + px(1))], color.filled()))?;
+            }
+            Sample::Dashes => {
+                for dash in [x, x + px(11), x + px(22)] {
+                    area.draw(&Rectangle::new(
+                        [(dash, y - px(1)), (dash + px(6), y + px(1))],
+                        MUTED.filled(),
+                    ))?;
+                }
             }
             Sample::Bar(color) => {
                 area.draw(&Rectangle::new([(x, y - px(7)), (right, y + px(7))], color.filled()))?;

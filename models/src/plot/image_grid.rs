@@ -12,10 +12,10 @@ use crate::Result;
 /// A small picture in 8-bit colour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    width: usize,
-    height: usize,
+    pub(super) width: usize,
+    pub(super) height: usize,
     /// Row by row, [height, width, 3].
-    rgb: Vec<u8>,
+    pub(super) rgb: Vec<u8>,
 }
 
 impl Picture {
@@ -35,6 +35,11 @@ impl Picture {
         let at = |i: usize| 3 * (i / width / times * self.width + i % width / times);
         let rgb = (0..width * height).flat_map(|i| self.rgb[at(i)..][..3].to_vec()).collect();
         Picture { width, height, rgb }
+    }
+
+    /// Red, green and blue of all pixels, row by row.
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
     }
 
     fn pixel(&self, x: usize, y: usize) -> RGBColor {

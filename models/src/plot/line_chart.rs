@@ -5,12 +5,13 @@ use std::path::Path;
 
 use plotters::chart::ChartBuilder;
 use plotters::element::Circle;
-use plotters::series::LineSeries;
+use plotters::series::{DashedLineSeries, LineSeries};
 use plotters::style::{Color, TRANSPARENT};
 
 use super::axis::Axis;
-use super::canvas::{self, Area, DrawError, GRID, INK, PALETTE, px, text};
+use super::canvas::{self, Area, DrawError, GRID, INK, MUTED, PALETTE, px, text};
 use super::head::{self, HEAD, Sample};
+use super::marks::diamond;
 use crate::Result;
 
 const SIZE: (u32, u32) = (960, 600);
@@ -23,17 +24,28 @@ pub struct LineChart {
     x_label: String,
     y_label: String,
     from_zero: bool,
+    ranges: Option<(Range<f64>, Range<f64>)>,
     series: Vec<(String, Vec<(f64, f64)>)>,
+    guides: Vec<(String, [(f64, f64); 2])>,
+    marks: (String, Vec<(f64, f64)>),
 }
 
 impl LineChart {
     /// An empty chart.
     pub fn new(title: impl Into<String>) -> LineChart {
-        let (x_label, y_label) = (String::new(), String::new());
-        LineChart { title: title.into(), x_label, y_label, from_zero: false, series: Vec::new() }
+        LineChart {
+            title: title.into(),
+            x_label: String::new(),
+            y_label: String::new(),
+            from_zero: false,
+            ranges: None,
+            series: Vec::new(),
+            guides: Vec::new(),
+            marks: Default::default(),
+        }
     }
 
-    /// What the horizontal axis counts; its marks are whole numbers.
+    /// What the horizontal axis counts or, with [`LineChart::ranges`], measures.
     pub fn x_label(mut self, label: impl Into<String>) -> LineChart {
         self.x_label = label.into();
         self
@@ -48,6 +60,29 @@ impl LineChart {
     /// Starts the vertical axis at zero instead of just below the lowest point.
     pub fn from_zero(mut self) -> LineChart {
         self.from_zero = true;
+        self
+    }
+
+    /// Draws from the first number to the last of both axes, whatever the points are. Without it the marks
+    /// of the horizontal axis are whole numbers.
+    pub fn ranges(mut self, x: Range<f64>, y: Range<f64>) -> LineChart {
+        self.ranges = Some((x, y));
+        self
+    }
+
+    /// Adds a dashed line between two points, to hold the curves against.
+    pub fn guide(mut self, name: impl Into<String>, ends: [(f64, f64); 2]) -> LineChart {
+        self.guides.push((name.into(), ends));
+        self
+    }
+
+    /// Puts a diamond at each of `points`.
+    pub fn marks(
+        mut self,
+        name: impl Into<String>,
+        points: impl IntoIterator<Item = (f64, f64)>,
+    ) -> LineChart {
+        self.marks = (name.into(), points.into_iter().collect());
         self
     }
 
@@ -68,16 +103,25 @@ impl LineChart {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         canvas::save(path.as_ref(), SIZE, |area| {
             let (head, body) = area.split_vertically(px(HEAD));
-            let lines = self.series.iter().zip(PALETTE.into_iter().cycle());
-            let legend: Vec<_> =
-                lines.map(|((name, _), color)| (name.as_str(), Sample::Line(color))).collect();
-            head::draw(&head, SIZE.0, &self.title, &legend)?;
+            head::draw(&head, SIZE.0, &self.title, &self.legend())?;
             self.draw_body(&body)
         })
     }
 
+    fn legend(&self) -> Vec<(&str, Sample)> {
+        let colors = PALETTE.into_iter().cycle();
+        let lines = self.series.iter().zip(colors).map(|((name, _), color)| (name, Sample::Line(color)));
+        let guides = self.guides.iter().map(|(name, _)| (name, Sample::Dashes));
+        let (name, points) = &self.marks;
+        let marks = points.iter().any(is_finite).then_some((name, Sample::Diamond));
+        lines.chain(guides).chain(marks).map(|(name, sample)| (name.as_str(), sample)).collect()
+    }
+
     fn draw_body(&self, area: &Area) -> Result<(), DrawError> {
-        let (x_axis, y_axis) = (Axis::whole(self.x_range(), 10), Axis::new(self.y_range(), 8));
+        let (x_axis, y_axis) = match self.ranges.clone() {
+            Some((x, y)) => (Axis::new(x, 10), Axis::new(y, 8)),
+            None => (Axis::whole(self.x_range(), 10), Axis::new(self.y_range(), 8)),
+        };
         let (x_marks, y_marks) = (x_axis.len(), y_axis.len());
         let mut chart = ChartBuilder::on(area)
             .margin_right(px(32))
@@ -99,6 +143,10 @@ impl LineChart {
             .axis_style(INK.stroke_width(px(1) as u32))
             .set_all_tick_mark_size(px(5))
             .draw()?;
+        for (_, ends) in self.guides.iter().filter(|(_, ends)| ends.iter().all(is_finite)) {
+            let style = MUTED.stroke_width(px(1) as u32);
+            chart.draw_series(DashedLineSeries::new(*ends, px(7) as u32, px(6) as u32, style))?;
+        }
         for (i, (_, points)) in self.series.iter().enumerate() {
             let color = PALETTE[i % PALETTE.len()];
             for run in points.split(|p| !is_finite(p)) {
@@ -107,6 +155,14 @@ impl LineChart {
             if points.len() <= MARKED {
                 let finite = points.iter().copied().filter(is_finite);
                 chart.draw_series(finite.map(|point| Circle::new(point, px(4), color.filled())))?;
+            }
+        }
+        // Above all curves, in the pixels of this area.
+        let ((left, top), plot) = (area.get_base_pixel(), chart.plotting_area());
+        for point in self.marks.1.iter().filter(|point| is_finite(point)) {
+            let (x, y) = plot.map_coordinate(point);
+            for part in diamond((x - left, y - top)) {
+                area.draw(&part)?;
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! Pictures of training runs, as PNG files: curves over the epochs, bars, tables of
-//! numbers and grids of images.
+//! Pictures of training runs, as PNG files: curves over the epochs, bars, histograms,
+//! tables of numbers and grids of images.
 //!
 //! ```no_run
 //! use voxgrad_models::plot::LineChart;
@@ -20,14 +20,18 @@ mod bar_chart;
 mod canvas;
 mod head;
 mod heat_map;
+mod histogram_chart;
 mod image_grid;
 mod line_chart;
 mod marks;
+mod pointers;
 
 pub use bar_chart::{Bar, BarChart};
 pub use heat_map::HeatMap;
+pub use histogram_chart::HistogramChart;
 pub use image_grid::{ImageGrid, Picture};
 pub use line_chart::LineChart;
+pub use pointers::Color;
 
 #[cfg(test)]
 mod tests;

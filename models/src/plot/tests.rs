@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
-use super::{Bar, BarChart, HeatMap, ImageGrid, LineChart, Picture};
+use super::{Bar, BarChart, HeatMap, HistogramChart, ImageGrid, LineChart, Picture};
 use crate::Error;
+use crate::curves::{Histogram, unit_edges};
 use crate::metrics::ConfusionMatrix;
 
 /// Where the pictures go: a temporary directory, or `$VOXGRAD_PICTURES` to look at them.
@@ -56,6 +57,47 @@ fn curves_show_every_series() {
     let chart = LineChart::new("Accuracy").x_label("epoch").y_label("accuracy");
     let chart = chart.series("training", curve(0.7, 0.94, 100)).series("validation", curve(0.75, 0.9, 100));
     chart.save(&path).unwrap();
+}
+
+#[test]
+fn axes_of_their_own_a_guide_and_a_mark() {
+    let (dir, _keep) = directory();
+    let curve = |i: usize| (i as f64 / 100.0, (i as f64 / 100.0).powf(0.2));
+    let chart = || {
+        let chart = LineChart::new("ROC curve").ranges(0.0..1.0, 0.0..1.02).x_label("false positive rate");
+        chart.y_label("true positive rate").series("area 0.8333", (0..=100).map(curve))
+    };
+    chart().save(dir.join("roc_plain.png")).unwrap();
+    let guided = chart().guide("chance", [(0.0, 0.0), (1.0, 1.0)]).marks("at 0.5", [curve(10)]);
+    guided.save(dir.join("roc.png")).unwrap();
+    let [plain, guided] = ["roc_plain.png", "roc.png"].map(|name| read(&dir.join(name)));
+    // The column of x = 0.1 and the row of y = 0.1 ** 0.2.
+    let (x, y) = (100 + (928 - 100) / 10, 84 + ((516.0 - 70.0) * (1.02 - 0.631) / 1.02) as u32);
+    let dark = |image: &image::RgbImage| {
+        let near = (x - 12..x + 12).flat_map(|x| (y - 12..y + 12).map(move |y| (x, y)));
+        near.filter(|(x, y)| image.get_pixel(*x, *y).0 == [40, 40, 40]).count()
+    };
+    assert!(dark(&plain) == 0 && dark(&guided) > 40, "a diamond at its point: {}", dark(&guided));
+    assert!(count(&guided, [110, 110, 110]) > 100, "a dashed line");
+}
+
+#[test]
+fn histograms_show_small_classes_beside_large_ones() {
+    let (dir, _keep) = directory();
+    let draw = |name: &str, few: &[f64]| {
+        let many: Vec<f64> = (0..5000).map(|i| (f64::from(i) / 5000.0).powi(3)).collect();
+        let counted = |values: &[f64]| Histogram::new(values, &unit_edges(20)).unwrap();
+        let chart = HistogramChart::new("Probabilities").x_label("probability of being a nodule");
+        let chart = chart.series("not a nodule", counted(&many)).series("nodule", counted(few));
+        chart.save(dir.join(name)).unwrap();
+        read(&dir.join(name))
+    };
+    let image = draw("histogram.png", &[0.1, 0.62, 0.91, 0.93, 0.97]);
+    // 35 of 100 parts of the colour over white: a fifth of the class is as tall as one of five bars.
+    let pale = |image| count(image, [240, 199, 166]);
+    assert!(pale(&image) > 5000, "{}", pale(&image));
+    assert_eq!(pale(&draw("histogram_none.png", &[])), 0);
+    HistogramChart::new("").save(dir.join("histogram_empty.png")).unwrap();
 }
 
 #[test]

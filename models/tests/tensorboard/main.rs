@@ -2,7 +2,9 @@
 //! tensorboard`), `VOXGRAD_PYTHON` or else `python3`. Where python3 has none the test is left out; the
 //! comparison with the bytes of TensorBoard's own writer (`src/tensorboard/tests.rs`) needs no Python.
 
-use std::io::Write;
+#[path = "../../../tests/common/require.rs"]
+mod require;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -17,7 +19,7 @@ fn read(directory: &Path) -> Option<Value> {
     let command = |args: &[&str]| Command::new(python).arg("-B").args(args).output();
     if asked.is_none() && !command(&["-c", "import tensorboard"]).is_ok_and(|output| output.status.success())
     {
-        let _ = writeln!(std::io::stderr(), "skipped, needs TensorBoard: {python} has none");
+        require::say(format!("skipped, needs TensorBoard: {python} has none"));
         return None;
     }
     let output = command(&["tests/tensorboard/read.py", directory.to_str().unwrap()]).unwrap();
