@@ -75,15 +75,23 @@ impl<'a> Findings<'a> {
             self.lookalike(LOOKALIKES[n % LOOKALIKES.len()]);
         }
         // Nearly all others are vessels, as in LUNA16; some touch the wall, few are nothing at all.
+        let mut thinnest = 1.0;
         while self.spots.len() < candidates {
             let kind = self.rng.uniform();
             let at = self.find(0.5, |this| match kind {
-                0.0..0.8 => this.on_vessel(0.8..4.0),
-                0.8..0.97 => this.on_wall(),
+                0.0..0.8 => this.on_vessel(thinnest..4.0),
+                0.8..0.97 => {
+                    let deep = this.rng.range(0.0, 3.0);
+                    this.on_wall().map(|at| add(at, scale(this.anatomy.outwards(at), deep)))
+                }
                 _ => this.in_lung(3.0),
             });
-            let Some(at) = at else { break };
-            self.take(at, 0.5, None);
+            match at {
+                Some(at) => self.take(at, 0.5, None),
+                // The thick vessels are full.
+                None if thinnest > 0.6 => thinnest -= 0.1,
+                None => break,
+            }
         }
         self.spots
     }
@@ -119,7 +127,7 @@ impl<'a> Findings<'a> {
         let body = Blob { centre: at, frame, radii: stretch.map(|s| radius * s), lumps };
         match rng.uniform() {
             // Ground glass, with a solid core or without
-            0.0..0.15 => {
+            0.0..0.25 => {
                 let glass = rng.range(-600.0, -350.0);
                 let core = rng.uniform() < 0.6;
                 self.volume.paint(&body, glass);
@@ -146,51 +154,40 @@ impl<'a> Findings<'a> {
 
     fn lookalike(&mut self, kind: Lookalike) {
         let radius = 0.5 * self.diameter();
-        let hu = self.solid();
-        let at = self.find(radius + 3.0, |this| match kind {
+        // Half of its length and of its thickness.
+        let (long, thin) = match kind {
+            Lookalike::Rod => (self.rng.range(3.0, 4.5) * radius + 3.0, self.rng.range(0.6, 0.8) * radius),
+            Lookalike::Spindle => (self.rng.range(1.9, 2.6) * radius, self.rng.range(0.6, 0.75) * radius),
+            Lookalike::Plate => (self.rng.range(1.5, 2.0) * radius, self.rng.range(0.15, 0.3) * radius),
+            Lookalike::Plaque => (self.rng.range(1.3, 1.8) * radius, self.rng.range(0.25, 0.4) * radius),
+            Lookalike::Chalk => (0.7 * radius, 0.7 * radius),
+        };
+        let thin = thin.max(0.7); // nothing thinner is seen
+        let at = self.find(long, |this| match kind {
             Lookalike::Plaque => this.on_wall(),
             _ => this.in_lung(radius),
         });
         let Some(at) = at else { return };
-        let any = direction(self.rng);
-        let rng = &mut *self.rng;
-        let blob = |frame, radii: [f32; 3]| {
-            let radii = radii.map(|r| r.max(0.7)); // nothing thinner is seen
-            Blob { centre: at, frame, radii, lumps: vec![] }
+
+        let hu = if kind == Lookalike::Chalk { self.rng.range(450.0, 900.0) } else { self.solid() };
+        let way = match kind {
+            Lookalike::Rod => unit([0.25 * self.rng.normal(), 0.25 * self.rng.normal(), 1.0]),
+            Lookalike::Plaque => self.anatomy.outwards(at),
+            _ => direction(self.rng),
         };
-        let mut reach = radius;
-        match kind {
+        let radii = match kind {
             Lookalike::Rod => {
-                let way = unit([0.25 * rng.normal(), 0.25 * rng.normal(), 1.0]);
-                let half = radius * rng.range(3.0, 4.5) + 3.0;
-                reach = half;
-                let ends = [-half, half].map(|far| add(at, scale(way, far)));
-                let radii = [radius * rng.range(0.6, 0.8), radius * rng.range(0.6, 0.8)];
-                self.volume.paint(&Tube { ends, radii }, hu);
+                let ends = [-long, long].map(|far| add(at, scale(way, far)));
+                self.volume.paint(&Tube { ends, radii: [thin, self.rng.range(0.8, 1.2) * thin] }, hu);
+                return self.take(at, radius, None);
             }
-            Lookalike::Spindle => {
-                let (long, thin) = (rng.range(1.9, 2.6), rng.range(0.6, 0.75));
-                reach = long * radius;
-                let frame = frame(any, rng);
-                self.volume.paint(&blob(frame, [long * radius, thin * radius, thin * radius]), hu);
-            }
-            Lookalike::Plate => {
-                let (wide, thin) = (rng.range(1.5, 2.0), rng.range(0.15, 0.3));
-                reach = wide * radius;
-                let frame = frame(any, rng);
-                self.volume.paint(&blob(frame, [thin * radius, wide * radius, wide * radius]), hu);
-            }
-            Lookalike::Plaque => {
-                let (wide, thin) = (rng.range(1.3, 1.8), rng.range(0.25, 0.4));
-                let frame = frame(self.anatomy.outwards(at), rng);
-                self.volume.paint(&blob(frame, [thin * radius, wide * radius, wide * radius]), hu);
-            }
-            Lookalike::Chalk => {
-                let (frame, bright) = (frame(any, rng), rng.range(450.0, 900.0));
-                self.volume.paint(&blob(frame, [0.7 * radius; 3]), bright);
-            }
-        }
-        self.take(at, reach + 1.0, None);
+            Lookalike::Spindle => [long, thin, thin],
+            Lookalike::Plate | Lookalike::Plaque => [thin, long, long],
+            Lookalike::Chalk => [long; 3],
+        };
+        let frame = frame(way, self.rng);
+        self.volume.paint(&Blob { centre: at, frame, radii, lumps: vec![] }, hu);
+        self.take(at, radius, None);
     }
 
     /// Soft tissue, in HU.

@@ -28,9 +28,9 @@ pub fn grow(rng: &mut Rng, anatomy: &Anatomy, extent: Point) -> Vec<Tube> {
             hilum[0] += side;
         }
         // Arteries and veins, to the upper, middle and lower parts of the lung.
-        for up in [0.9, 0.6, 0.3, 0.0, -0.3, -0.6, -0.9, -1.2] {
+        for up in [1.1, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9, -1.1] {
             let way = unit(add([side, 0.9 * rng.normal(), up], scale(direction(rng), 0.2)));
-            let radius = 0.02 * extent[0] * rng.range(0.7, 1.0);
+            let radius = 0.022 * extent[0] * rng.range(0.7, 1.0);
             let at = add(hilum, [0.0, rng.range(-5.0, 5.0), 7.0 * up]);
             tips.push(Tip { at, way, radius });
         }
@@ -60,7 +60,7 @@ pub fn grow(rng: &mut Rng, anatomy: &Anatomy, extent: Point) -> Vec<Tube> {
             (at, radius) = (end, thinner);
         }
         // Murray's law: the cubes of the radii add up.
-        let share = rng.range(0.25, 0.75);
+        let share = rng.range(0.15, 0.85);
         let [_, aside, _] = frame(way, rng);
         for (part, turn) in [(share, 1.0), (1.0 - share, -1.0)] {
             let radius = radius * f32::cbrt(part);
