@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use flate2::read::ZlibDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{Header, Store};
 use crate::{Error, Result};
@@ -20,16 +20,13 @@ impl Header {
 
     /// The voxels, each with its lowest byte first.
     pub(super) fn read_data(&self) -> Result<Vec<u8>> {
-        let (file, stored) = self.open_data()?;
-        let io = Error::io(&self.data_file);
+        let (mut file, stored) = self.open_data()?;
+        // The file is as long as that: it may be asked for at once.
+        let mut data = vec![0; stored as usize];
+        file.read_exact(&mut data).map_err(Error::io(&self.data_file))?;
         let mut data = match self.store {
-            // The file is as long as that: it may be asked for at once.
-            Store::Raw => {
-                let mut data = vec![0; self.bytes()];
-                (&file).read_exact(&mut data).map_err(io)?;
-                data
-            }
-            Store::Compressed => self.unpack((&file).take(stored))?,
+            Store::Raw => data,
+            Store::Compressed => self.unpack(&data)?,
         };
         let width = self.element.bytes();
         if self.msb_first && width > 1 {
@@ -72,27 +69,43 @@ impl Header {
 
     /// Unpacks a zlib stream (RFC 1950), no more of it than the header asks for: a small file can hold a
     /// very long one.
-    fn unpack(&self, stored: impl Read) -> Result<Vec<u8>> {
+    fn unpack(&self, stored: &[u8]) -> Result<Vec<u8>> {
         let of = |message: String| Error::file(&self.data_file, message);
         let wanted = self.bytes();
-        let mut stream = ZlibDecoder::new(stored);
-        let mut data = vec![];
-        let read = stream.by_ref().take(wanted as u64 + 1).read_to_end(&mut data);
-        if let Err(error) = read {
+        let mut stream = Decompress::new(true);
+        let mut data: Vec<u8> = vec![];
+        loop {
+            // One byte more than wanted shows that there is more.
+            let room = (wanted - data.len() + 1).min(data.len().max(1 << 20));
+            data.reserve_exact(room);
+            let rest = &stored[stream.total_in() as usize..];
+            let status = stream.decompress_vec(rest, &mut data, FlushDecompress::None);
             let done = data.len();
-            return Err(of(format!(
-                "the zlib stream breaks after {done} of {wanted} bytes of voxels: {error}"
-            )));
+            match status {
+                Err(error) => {
+                    let message = format!("breaks after {done} of {wanted} bytes of voxels: {error}");
+                    return Err(of(format!("the zlib stream {message}")));
+                }
+                Ok(_) if done > wanted => {
+                    return Err(of(format!(
+                        "the zlib stream holds more than the {wanted} bytes of its header"
+                    )));
+                }
+                Ok(Status::StreamEnd) if done < wanted => {
+                    return Err(of(format!("the zlib stream holds {done} of {wanted} bytes of voxels")));
+                }
+                Ok(Status::StreamEnd) => break,
+                Ok(_) if stream.total_in() == stored.len() as u64 && done < data.capacity() => {
+                    return Err(of(format!(
+                        "the zlib stream is cut short after {done} of {wanted} bytes of voxels"
+                    )));
+                }
+                Ok(_) => {}
+            }
         }
-        if data.len() != wanted {
-            let than = if data.len() < wanted { format!("only {}", data.len()) } else { "more".into() };
-            return Err(of(format!("the zlib stream holds {than} bytes, the header asks for {wanted}")));
-        }
-        let mut rest = stream.into_inner();
-        let mut byte = [0];
-        match rest.read(&mut byte) {
-            Ok(0) => Ok(data),
-            _ => Err(of("there is something behind the zlib stream of the voxels".into())),
+        match stored.len() as u64 - stream.total_in() {
+            0 => Ok(data),
+            rest => Err(of(format!("there are {rest} bytes behind the zlib stream of the voxels"))),
         }
     }
 }

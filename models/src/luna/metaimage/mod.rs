@@ -9,8 +9,6 @@
 mod data;
 mod element;
 mod header;
-#[cfg(test)]
-mod tests;
 mod write;
 
 use std::path::Path;

@@ -9,6 +9,7 @@ use flate2::write::ZlibEncoder;
 use voxgrad_engine::checkpoint::write_atomically;
 
 use super::MetaImage;
+use crate::luna::geometry::IDENTITY;
 use crate::{Error, Result};
 
 /// How voxels are stored.
@@ -80,13 +81,29 @@ impl MetaImage {
         }
         let _ = writeln!(text, "TransformMatrix = {}", spaced(&matrix));
         let _ = writeln!(text, "Offset = {}", spaced(&self.geometry.origin));
-        text += "CenterOfRotation = 0 0 0\nAnatomicalOrientation = RAI\n";
+        text += "CenterOfRotation = 0 0 0\n";
+        let _ = writeln!(text, "AnatomicalOrientation = {}", orientation(&d));
         let _ = writeln!(text, "ElementSpacing = {}", spaced(&self.geometry.spacing));
         let _ = writeln!(text, "DimSize = {columns} {rows} {slices}");
         let _ = writeln!(text, "ElementType = {}", self.element);
         let _ = writeln!(text, "ElementDataFile = {data_file}");
         text
     }
+}
+
+/// Where columns, rows and slices come from: Right or Left, Anterior or Posterior, Inferior or Superior,
+/// whichever is nearest.
+fn orientation(direction: &[[f64; 3]; 3]) -> String {
+    let mut letters = vec![("R", "L"), ("A", "P"), ("I", "S")];
+    let mut rows: Vec<&[f64; 3]> = direction.iter().collect();
+    let mut nearest = |axis: usize| {
+        let first =
+            (0..rows.len()).rev().max_by(|&a, &b| rows[a][axis].abs().total_cmp(&rows[b][axis].abs()));
+        let (row, (from, to)) =
+            first.map_or((&IDENTITY[0], ("?", "?")), |at| (rows.remove(at), letters.remove(at)));
+        if row[axis] < 0.0 { to } else { from }
+    };
+    [0, 1, 2].map(&mut nearest).concat()
 }
 
 /// Numbers as short as they can be and still be read back as the same.

@@ -79,9 +79,9 @@ impl<'a> Findings<'a> {
         while self.spots.len() < candidates {
             let kind = self.rng.uniform();
             let at = self.find(0.5, |this| match kind {
-                0.0..0.8 => this.on_vessel(thinnest..4.0),
-                0.8..0.97 => {
-                    let deep = this.rng.range(0.0, 3.0);
+                0.0..0.75 => this.on_vessel(thinnest..4.0),
+                0.75..0.97 => {
+                    let deep = this.rng.range(0.0, 5.0);
                     this.on_wall().map(|at| add(at, scale(this.anatomy.outwards(at), deep)))
                 }
                 _ => this.in_lung(3.0),
@@ -96,10 +96,10 @@ impl<'a> Findings<'a> {
         self.spots
     }
 
-    /// The diameter of a finding in mm, 3 to 30: half of them are below 8.
+    /// The diameter of a finding in mm, 3 to 30: half of them are below 7.
     fn diameter(&mut self) -> f32 {
         loop {
-            let diameter = 8.0 * (0.5 * self.rng.normal()).exp();
+            let diameter = 7.0 * (0.5 * self.rng.normal()).exp();
             if (3.0..30.0).contains(&diameter) {
                 return diameter;
             }
@@ -156,7 +156,7 @@ impl<'a> Findings<'a> {
         let radius = 0.5 * self.diameter();
         // Half of its length and of its thickness.
         let (long, thin) = match kind {
-            Lookalike::Rod => (self.rng.range(3.0, 4.5) * radius + 3.0, self.rng.range(0.6, 0.8) * radius),
+            Lookalike::Rod => (self.rng.range(4.0, 6.0) * radius + 4.0, self.rng.range(0.6, 0.8) * radius),
             Lookalike::Spindle => (self.rng.range(1.9, 2.6) * radius, self.rng.range(0.6, 0.75) * radius),
             Lookalike::Plate => (self.rng.range(1.5, 2.0) * radius, self.rng.range(0.15, 0.3) * radius),
             Lookalike::Plaque => (self.rng.range(1.3, 1.8) * radius, self.rng.range(0.25, 0.4) * radius),
@@ -173,6 +173,11 @@ impl<'a> Findings<'a> {
         let way = match kind {
             Lookalike::Rod => unit([0.25 * self.rng.normal(), 0.25 * self.rng.normal(), 1.0]),
             Lookalike::Plaque => self.anatomy.outwards(at),
+            // Where slices are far apart, a spindle across them would be as short as a nodule.
+            Lookalike::Spindle => {
+                let [x, y, z] = direction(self.rng);
+                unit([x, y, 0.4 * z])
+            }
             _ => direction(self.rng),
         };
         let radii = match kind {

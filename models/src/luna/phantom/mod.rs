@@ -7,8 +7,6 @@
 mod anatomy;
 mod findings;
 mod shapes;
-#[cfg(test)]
-mod tests;
 mod vessels;
 mod volume;
 
@@ -91,7 +89,7 @@ impl Phantom {
         let contrast = rng.range(20.0, 100.0);
         vessels.iter().for_each(|vessel| volume.paint(vessel, contrast));
         let nodules = self.nodules[0] + rng.below(self.nodules[1] - self.nodules[0] + 1);
-        let lookalikes = self.candidates / 12;
+        let lookalikes = self.candidates / 8;
         let spots = Findings::new(rng, &anatomy, &vessels, &mut volume, extent).place(
             nodules,
             lookalikes,
