@@ -61,7 +61,7 @@ fn a_curve_counts_what_reaches_each_threshold() {
 #[test]
 fn a_new_file_comes_after_all_others() {
     let dir = tempfile::tempdir().unwrap();
-    let open = || SummaryWriter::open(dir.path(), 0, || 1_700_000_000.0).unwrap();
+    let open = || SummaryWriter::open(dir.path(), 0, || 1_700_000_000.25).unwrap();
     let name = |writer: &SummaryWriter| writer.path().file_name().unwrap().to_str().unwrap().to_owned();
     assert_eq!(name(&open()), "events.out.tfevents.1700000000.voxgrad");
     // In the same second, and one that PyTorch has written with another clock.

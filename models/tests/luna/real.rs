@@ -71,7 +71,8 @@ fn every_finding_has_its_place() {
     let (joined, left_out) = scans.join().unwrap();
     assert_eq!((joined.len(), left_out.repeated.0, left_out.outside.0), (59, 18, 0));
     assert_eq!(left_out.no_scan.1, 1186 + 35192 - 77);
-    let expected = [(23.4, [67, 235, 232]), (21.5, [53, 202, 254]), (12.8, [62, 71, 108]), (8.8, [61, 50, 195])];
+    let expected =
+        [(23.4, [67, 235, 232]), (21.5, [53, 202, 254]), (12.8, [62, 71, 108]), (8.8, [61, 50, 195])];
     for (nodule, (diameter, centre)) in joined.iter().zip(expected) {
         assert!(nodule.is_nodule && (nodule.diameter_mm - diameter).abs() < 0.05, "{nodule:?}");
         let ct = cts.iter().find(|ct| ct.series_uid == nodule.series_uid).unwrap();

@@ -2,8 +2,10 @@
 //!
 //! [`planes`] shows a place of a scan in three planes. [`results`] draws all that the predictions for
 //! a validation set have to show: the curves, the confusion matrix, and the candidates themselves.
+//! [`draw_epochs`] shows how the training went.
 
 mod curves;
+mod epochs;
 mod findings;
 mod planes;
 mod view;
@@ -15,6 +17,7 @@ use super::tables::CandidateInfo;
 use crate::Result;
 
 pub use curves::{draw_confusion, draw_curves};
+pub use epochs::draw_epochs;
 pub use findings::draw_findings;
 pub use planes::planes;
 

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use super::view::{Plane, View};
 use super::*;
 use crate::luna::geometry::{Geometry, IDENTITY};
+use crate::trainer::EpochMetrics;
 
 /// Where the pictures go: a temporary directory, or `$VOXGRAD_PICTURES` to look at them.
 fn directory() -> (PathBuf, Option<tempfile::TempDir>) {
@@ -153,6 +154,37 @@ fn results_of_a_validation_set() {
     let nan: Vec<Prediction> = (0..10).map(|i| prediction(i < 3, f64::NAN, "7")).collect();
     results(&dir, &nan, |_| Ok(scan())).unwrap();
     results(&dir, &[], |_| Ok(scan())).unwrap();
+}
+
+/// Of an unbalanced training: more and more is told right, and no nodule.
+#[test]
+fn epochs_show_what_accuracy_hides() {
+    let (dir, _keep) = directory();
+    let epoch = |epoch: usize| {
+        let rest = (-(epoch as f64)).exp();
+        let more = [
+            ("val_correct_all", 99.7 - rest),
+            ("val_correct_neg", 100.0 - rest),
+            ("val_correct_pos", 30.0 * rest),
+            ("val_precision", f64::NAN),
+            ("val_recall", 0.3 * rest),
+            ("val_f1", 0.1 * rest),
+        ];
+        let more = more.map(|(name, value)| (name.to_string(), value)).into_iter().collect();
+        EpochMetrics {
+            epoch,
+            train_loss: 0.1,
+            val_loss: 0.1,
+            train_acc: 1.0,
+            val_acc: 1.0,
+            seconds: 1.0,
+            more,
+        }
+    };
+    let history: Vec<EpochMetrics> = (1..=10).map(epoch).collect();
+    assert_eq!(draw_epochs(&dir, &history).unwrap(), ["correct.png", "scores.png"]);
+    assert!(dir.join("correct.png").is_file() && !dir.join("losses.png").exists());
+    assert!(draw_epochs(&dir, &[]).unwrap().is_empty());
 }
 
 #[test]

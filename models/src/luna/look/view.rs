@@ -111,7 +111,10 @@ impl View {
     /// A bar of `mm` in the lower left corner.
     pub fn scale_bar(&self, picture: &mut Picture, mm: f64) {
         let (left, y) = (8.0, self.pixels(self.size.1) as f64 - 8.0);
-        picture.line((left, y), (left + mm / self.mm_per_pixel, y), 3.0, [255; 3]);
+        // Dark at its rim, to be seen on bright tissue too.
+        for (width, color) in [(6.0, [0; 3]), (3.0, [255; 3])] {
+            picture.line((left, y), (left + mm / self.mm_per_pixel, y), width, color);
+        }
     }
 
     fn pixels(&self, mm: f64) -> usize {
