@@ -63,6 +63,13 @@ impl Sample {
     }
 }
 
+/// About what a title and the line beneath it take, in pixels of the finished picture, but not less than
+/// a small picture has.
+pub(super) fn width(title: &str, subtitle: &str) -> i32 {
+    let letters = |text: &str| text.chars().count() as i32;
+    (15 * letters(title)).max(9 * letters(subtitle)).max(432)
+}
+
 /// Draws `title` and the `legend` on an area `width` pixels wide.
 pub(super) fn draw(area: &Area, width: u32, title: &str, legend: &[(&str, Sample)]) -> Result<(), DrawError> {
     let middle = px(width as i32 / 2);

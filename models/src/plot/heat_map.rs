@@ -7,6 +7,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, RGBColor, WHITE};
 
 use super::canvas::{self, Area, DrawError, GRID, INK, MUTED, PALETTE, px, text};
+use super::head;
 use crate::Result;
 use crate::metrics::ConfusionMatrix;
 
@@ -112,7 +113,8 @@ impl HeatMap {
         let (rows, columns) = (self.rows.1.len() as i32, self.columns.1.len() as i32);
         let names = LETTER * longest(&self.rows.1) + 8 + 2 * LINE; // and the label, upright
         let left = MARGIN + names;
-        let width = (left + columns * cell_width + MARGIN).max(480);
+        let head = head::width(&self.title, &self.subtitle) + 2 * MARGIN;
+        let width = (left + columns * cell_width + MARGIN).max(head);
         // The same air on both sides where the title is wider than the table.
         let left = left.max((width - columns * cell_width + names) / 2);
         let height = HEAD + rows * cell_height + 3 * LINE + MARGIN;

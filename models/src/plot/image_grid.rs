@@ -7,6 +7,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, RGBColor};
 
 use super::canvas::{self, ALARM, Area, DrawError, INK, MUTED, px, text};
+use super::head;
 use crate::Result;
 
 /// A small picture in 8-bit colour.
@@ -100,7 +101,7 @@ impl ImageGrid {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let (cell_width, cell_height) = self.cell_size();
         let (columns, rows) = (self.columns as i32, self.cells.len().div_ceil(self.columns) as i32);
-        let width = (2 * MARGIN + columns * cell_width).max(480);
+        let width = (columns * cell_width).max(head::width(&self.title, &self.subtitle)) + 2 * MARGIN;
         let height = HEAD + rows * cell_height + MARGIN;
         canvas::save(path.as_ref(), (width as u32, height as u32), |area| {
             let head = Pos::new(HPos::Center, VPos::Top);

@@ -24,7 +24,8 @@ pub struct LineChart {
     x_label: String,
     y_label: String,
     from_zero: bool,
-    ranges: Option<(Range<f64>, Range<f64>)>,
+    x_range: Option<Range<f64>>,
+    y_range: Option<Range<f64>>,
     series: Vec<(String, Vec<(f64, f64)>)>,
     guides: Vec<(String, [(f64, f64); 2])>,
     marks: (String, Vec<(f64, f64)>),
@@ -38,14 +39,15 @@ impl LineChart {
             x_label: String::new(),
             y_label: String::new(),
             from_zero: false,
-            ranges: None,
+            x_range: None,
+            y_range: None,
             series: Vec::new(),
             guides: Vec::new(),
             marks: Default::default(),
         }
     }
 
-    /// What the horizontal axis counts or, with [`LineChart::ranges`], measures.
+    /// What the horizontal axis counts or, with [`LineChart::x_range`], measures.
     pub fn x_label(mut self, label: impl Into<String>) -> LineChart {
         self.x_label = label.into();
         self
@@ -63,10 +65,16 @@ impl LineChart {
         self
     }
 
-    /// Draws from the first number to the last of both axes, whatever the points are. Without it the marks
-    /// of the horizontal axis are whole numbers.
-    pub fn ranges(mut self, x: Range<f64>, y: Range<f64>) -> LineChart {
-        self.ranges = Some((x, y));
+    /// Draws the horizontal axis over this range, whatever the points are, with marks that need not be whole
+    /// numbers.
+    pub fn x_range(mut self, range: Range<f64>) -> LineChart {
+        self.x_range = Some(range);
+        self
+    }
+
+    /// Draws the vertical axis over this range, whatever the points are.
+    pub fn y_range(mut self, range: Range<f64>) -> LineChart {
+        self.y_range = Some(range);
         self
     }
 
@@ -118,10 +126,11 @@ impl LineChart {
     }
 
     fn draw_body(&self, area: &Area) -> Result<(), DrawError> {
-        let (x_axis, y_axis) = match self.ranges.clone() {
-            Some((x, y)) => (Axis::new(x, 10), Axis::new(y, 8)),
-            None => (Axis::whole(self.x_range(), 10), Axis::new(self.y_range(), 8)),
+        let x_axis = match &self.x_range {
+            Some(range) => Axis::new(range.clone(), 10),
+            None => Axis::whole(self.x_bounds(), 10),
         };
+        let y_axis = Axis::new(self.y_range.clone().unwrap_or_else(|| self.y_bounds()), 8);
         let (x_marks, y_marks) = (x_axis.len(), y_axis.len());
         let mut chart = ChartBuilder::on(area)
             .margin_right(px(32))
@@ -173,7 +182,7 @@ impl LineChart {
     }
 
     /// From the first x to the last; a single one stands in the middle.
-    fn x_range(&self) -> Range<f64> {
+    fn x_bounds(&self) -> Range<f64> {
         match bounds(self.finite().map(|(x, _)| x)) {
             Some((low, high)) if low < high => low..high,
             Some((x, _)) => x - 1.0..x + 1.0,
@@ -182,7 +191,7 @@ impl LineChart {
     }
 
     /// All y with a little air.
-    fn y_range(&self) -> Range<f64> {
+    fn y_bounds(&self) -> Range<f64> {
         let Some((low, high)) = bounds(self.finite().map(|(_, y)| y)) else { return 0.0..1.0 };
         let low = if self.from_zero { low.min(0.0) } else { low };
         let spread = if high > low { high - low } else { low.abs().max(1e-3) };

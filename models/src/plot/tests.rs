@@ -64,7 +64,8 @@ fn axes_of_their_own_a_guide_and_a_mark() {
     let (dir, _keep) = directory();
     let curve = |i: usize| (i as f64 / 100.0, (i as f64 / 100.0).powf(0.2));
     let chart = || {
-        let chart = LineChart::new("ROC curve").ranges(0.0..1.0, 0.0..1.02).x_label("false positive rate");
+        let chart =
+            LineChart::new("ROC curve").x_range(0.0..1.0).y_range(0.0..1.02).x_label("false positive rate");
         chart.y_label("true positive rate").series("area 0.8333", (0..=100).map(curve))
     };
     chart().save(dir.join("roc_plain.png")).unwrap();

@@ -22,7 +22,8 @@ pub fn draw_curves(directory: &Path, predictions: &[Prediction]) -> Result<Vec<&
 
     let roc = curves::roc(&scored);
     LineChart::new("ROC curve")
-        .ranges(0.0..1.0, 0.0..1.02)
+        .x_range(0.0..1.0)
+        .y_range(0.0..1.02)
         .x_label("false positive rate: of what is no nodule, the part that is called one")
         .y_label("true positive rate")
         .series(area(curves::auc(&scored)), points(&roc))
@@ -33,7 +34,8 @@ pub fn draw_curves(directory: &Path, predictions: &[Prediction]) -> Result<Vec<&
     let pr = curves::precision_recall(&scored);
     let chance = pr.last().map_or(f64::NAN, |last| last.y);
     LineChart::new("Precision and recall")
-        .ranges(0.0..1.0, 0.0..1.02)
+        .x_range(0.0..1.0)
+        .y_range(0.0..1.02)
         .x_label("recall: of the nodules, the part that is called one")
         .y_label("precision")
         .series(area(curves::average_precision(&scored)), points(&pr))

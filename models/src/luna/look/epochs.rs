@@ -6,38 +6,53 @@ use crate::Result;
 use crate::plot::LineChart;
 use crate::trainer::EpochMetrics;
 
-/// A picture: its name, its title, what is measured, and the curves with the measurements they show.
-type Chart = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+/// A picture.
+struct Chart {
+    name: &'static str,
+    title: &'static str,
+    measure: &'static str,
+    /// How high it can be, if there is a limit.
+    top: Option<f64>,
+    /// The curves, and the measurements that they show.
+    curves: &'static [(&'static str, &'static str)],
+}
 
 const CHARTS: [Chart; 3] = [
-    (
-        "correct.png",
-        "Validation: told right",
-        "percent",
-        &[("all", "val_correct_all"), ("not a nodule", "val_correct_neg"), ("nodules", "val_correct_pos")],
-    ),
-    (
-        "scores.png",
-        "Validation: scores",
-        "score",
-        &[
+    Chart {
+        name: "correct.png",
+        title: "Validation: told right",
+        measure: "percent",
+        top: Some(100.0),
+        curves: &[
+            ("all", "val_correct_all"),
+            ("not a nodule", "val_correct_neg"),
+            ("nodules", "val_correct_pos"),
+        ],
+    },
+    Chart {
+        name: "scores.png",
+        title: "Validation: scores",
+        measure: "score",
+        top: Some(1.0),
+        curves: &[
             ("precision", "val_precision"),
             ("recall", "val_recall"),
             ("F1", "val_f1"),
             ("area under the ROC curve", "val_auc"),
         ],
-    ),
-    (
-        "losses.png",
-        "Loss of each class",
-        "cross-entropy",
-        &[
+    },
+    Chart {
+        name: "losses.png",
+        title: "Loss of each class",
+        measure: "cross-entropy",
+        top: None,
+        curves: &[
             ("training, not a nodule", "train_loss_neg"),
             ("training, nodules", "train_loss_pos"),
             ("validation, not a nodule", "val_loss_neg"),
             ("validation, nodules", "val_loss_pos"),
         ],
-    ),
+    },
 ];
 
 /// Draws into `directory` what the lesson is about: what part of each class is told right, `correct.png`,
@@ -49,8 +64,11 @@ const CHARTS: [Chart; 3] = [
 /// When a picture can't be written.
 pub fn draw_epochs(directory: &Path, history: &[EpochMetrics]) -> Result<Vec<&'static str>> {
     let mut names = Vec::new();
-    for (name, title, measure, curves) in CHARTS {
+    for Chart { name, title, measure, top, curves } in CHARTS {
         let mut chart = LineChart::new(title).x_label("epoch").y_label(measure).from_zero();
+        if let Some(top) = top {
+            chart = chart.y_range(0.0..1.02 * top);
+        }
         let mut measured = false;
         for (of, key) in curves {
             let points = history.iter().filter_map(|epoch| Some((epoch.epoch as f64, epoch.get(key)?)));
