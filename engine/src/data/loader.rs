@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use super::dataset::{BatchBuffer, Dataset, data_error};
+use super::sampler::Sampler;
 use crate::random::Rng;
 use crate::{Device, Error, Result, Shape, Tensor};
 
@@ -28,6 +29,17 @@ pub struct Batch {
     pub targets: Tensor,
     /// Their numbers in the data set.
     pub indices: Vec<usize>,
+}
+
+/// In what order an epoch takes the samples.
+#[derive(Clone)]
+enum Order {
+    /// That of the data set.
+    Given,
+    /// Each once, at random.
+    Shuffled,
+    /// Chosen by somebody else.
+    Sampled(Arc<dyn Sampler>),
 }
 
 /// Makes batches of a data set.
@@ -48,7 +60,7 @@ pub struct Batch {
 pub struct DataLoader {
     dataset: Arc<dyn Dataset>,
     batch_size: usize,
-    shuffle: bool,
+    order: Order,
     seed: u64,
     drop_last: bool,
     workers: usize,
@@ -72,13 +84,20 @@ impl DataLoader {
             return data_error("the data set is empty: there is nothing to make batches of".into());
         }
         let device = Device::cpu();
-        Ok(DataLoader { dataset, batch_size, shuffle: false, seed: 0, drop_last: false, workers: 0, device })
+        let order = Order::Given;
+        Ok(DataLoader { dataset, batch_size, order, seed: 0, drop_last: false, workers: 0, device })
     }
 
     /// Takes the samples in a random order, another one each epoch, the same one for the same seed
     /// and epoch. The seed also feeds the samples' own generators, as [`DataLoader::seed`].
     pub fn shuffle(self, seed: u64) -> DataLoader {
-        DataLoader { shuffle: true, seed, ..self }
+        DataLoader { order: Order::Shuffled, seed, ..self }
+    }
+
+    /// Takes the samples that `sampler` chooses, anew each epoch; the same ones for the same seed and
+    /// epoch. A sample that comes twice in an epoch draws other numbers from its generator each time.
+    pub fn sampler(self, sampler: impl Sampler + 'static, seed: u64) -> DataLoader {
+        DataLoader { order: Order::Sampled(Arc::new(sampler)), seed, ..self }
     }
 
     /// Seeds the generators that the samples' transforms draw from, without shuffling.
@@ -105,7 +124,7 @@ impl DataLoader {
 
     /// The number of batches of an epoch.
     pub fn len(&self) -> usize {
-        let samples = self.dataset.len();
+        let samples = self.samples();
         if self.drop_last { samples / self.batch_size } else { samples.div_ceil(self.batch_size) }
     }
 
@@ -114,9 +133,12 @@ impl DataLoader {
         self.len() == 0
     }
 
-    /// The number of samples of the data set.
+    /// The number of samples of an epoch, with those that [`DataLoader::drop_last`] leaves out.
     pub fn samples(&self) -> usize {
-        self.dataset.len()
+        match &self.order {
+            Order::Sampled(sampler) => sampler.len(),
+            _ => self.dataset.len(),
+        }
     }
 
     /// The batches of epoch `epoch`.
@@ -128,13 +150,24 @@ impl DataLoader {
     /// there; those before it are not loaded. A run that was stopped goes on with this.
     pub fn epoch_from(&self, epoch: u64, first_batch: usize) -> Epoch {
         let seed = epoch_seed(self.seed, epoch);
-        let mut order: Vec<usize> = (0..self.dataset.len()).collect();
-        if self.shuffle {
-            Rng::new(seed, ORDER_STREAM).shuffle(&mut order);
+        let mut rng = Rng::new(seed, ORDER_STREAM);
+        let mut order: Vec<usize> = match &self.order {
+            Order::Sampled(sampler) => sampler.order(&mut rng),
+            _ => (0..self.dataset.len()).collect(),
+        };
+        if matches!(self.order, Order::Shuffled) {
+            rng.shuffle(&mut order);
         }
-        let (dataset, batch_size, batches) = (self.dataset.clone(), self.batch_size, self.len());
-        let plan = Arc::new(Plan { dataset, order, batch_size, batches, seed, stop: AtomicBool::new(false) });
-        Epoch::start(plan, first_batch, self.workers, self.device.clone())
+        let plan = Plan {
+            dataset: self.dataset.clone(),
+            sampled: matches!(self.order, Order::Sampled(_)),
+            order,
+            batch_size: self.batch_size,
+            batches: self.len(),
+            seed,
+            stop: AtomicBool::new(false),
+        };
+        Epoch::start(Arc::new(plan), first_batch, self.workers, self.device.clone())
     }
 }
 
@@ -151,6 +184,8 @@ fn epoch_seed(seed: u64, epoch: u64) -> u64 {
 struct Plan {
     dataset: Arc<dyn Dataset>,
     order: Vec<usize>,
+    /// Whether a sample may come several times: its generator then goes by its place in the order.
+    sampled: bool,
     batch_size: usize,
     batches: usize,
     seed: u64,
@@ -159,7 +194,7 @@ struct Plan {
 
 impl Plan {
     fn indices(&self, batch: usize) -> &[usize] {
-        let start = batch * self.batch_size;
+        let start = self.order.len().min(batch * self.batch_size);
         &self.order[start..self.order.len().min(start + self.batch_size)]
     }
 
@@ -168,11 +203,12 @@ impl Plan {
     fn load(&self, batch: usize) -> Option<Result<BatchBuffer>> {
         let indices = self.indices(batch);
         let mut buffer = BatchBuffer::new(indices.len());
-        for &index in indices {
+        for (i, &index) in indices.iter().enumerate() {
             if self.stop.load(Ordering::Relaxed) {
                 return None;
             }
-            let mut rng = Rng::new(self.seed, index as u64);
+            let stream = if self.sampled { batch * self.batch_size + i } else { index };
+            let mut rng = Rng::new(self.seed, stream as u64);
             let append = || self.dataset.append(index, &mut rng, &mut buffer);
             match catch_unwind(AssertUnwindSafe(append)) {
                 Ok(Ok(())) => {}

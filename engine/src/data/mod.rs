@@ -3,7 +3,9 @@
 
 mod dataset;
 mod loader;
+mod sampler;
 pub mod transforms;
 
 pub use dataset::{BatchBuffer, Dataset, Sample, TensorDataset};
 pub use loader::{Batch, DataLoader, Epoch};
+pub use sampler::{BalancedSampler, Sampler};

@@ -2,7 +2,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::*;
-use crate::data::{Sample, TensorDataset};
+use crate::data::{BalancedSampler, Sample, TensorDataset};
 
 /// `n` samples: sample i holds its number and a random one; what happens at `at` can be chosen.
 struct Probe {
@@ -100,7 +100,7 @@ fn any_number_of_workers_gives_the_same_bits() {
         assert_eq!(contents(loader.clone().workers(workers).epoch(3)), alone, "{workers} workers");
     }
     // The samples' random numbers change with the epoch even when the order doesn't.
-    let unshuffled = DataLoader { shuffle: false, ..loader };
+    let unshuffled = DataLoader { order: Order::Given, ..loader };
     assert_ne!(contents(unshuffled.epoch(0))[0].0, contents(unshuffled.epoch(1))[0].0);
 }
 
@@ -190,4 +190,19 @@ fn ready_samples_and_made_ones_give_the_same_batch() {
     assert_eq!(contents(ready.epoch(0)), contents(made.epoch(0)));
     let first = ready.epoch(0).next().unwrap().unwrap();
     assert_eq!(first.inputs.shape()[..], [3, 2, 3]);
+}
+
+#[test]
+fn a_sampler_chooses_and_a_sample_that_comes_twice_is_drawn_twice() {
+    let sampler = || BalancedSampler::new([vec![9], (0..9).collect()], 12).unwrap();
+    let with = |workers| loader(Probe::new(10), 5).sampler(sampler(), 3).workers(workers);
+    assert_eq!((with(0).len(), with(0).samples()), (3, 12));
+    let whole = contents(with(0).epoch(1));
+    let indices: Vec<usize> = whole.iter().flat_map(|(_, _, indices)| indices.clone()).collect();
+    assert!(indices.iter().step_by(2).all(|i| *i == 9), "{indices:?}");
+    let drawn = |sample: usize| whole[sample / 5].0[sample % 5 * 2 + 1];
+    assert_ne!(drawn(0), drawn(2), "the same sample, but other random numbers");
+    assert_eq!(contents(with(3).epoch(1)), whole, "whatever the number of workers");
+    assert_eq!(contents(with(2).epoch_from(1, 2)), whole[2..]);
+    assert_ne!(contents(with(0).epoch(2)), whole);
 }
