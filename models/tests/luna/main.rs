@@ -4,6 +4,8 @@ mod broken;
 mod itk;
 mod phantom;
 mod real;
+#[path = "../../../tests/common/require.rs"]
+mod require;
 
 use std::path::PathBuf;
 

@@ -17,7 +17,7 @@ fn luna() -> Option<PathBuf> {
     let folder = std::env::var_os("VOXGRAD_DATA").map(|data| PathBuf::from(data).join("luna"));
     let folder = folder.filter(|folder| folder.join("scans").join(format!("{ROOT}{FIRST}.mhd")).is_file());
     if folder.is_none() {
-        eprintln!("skipped: VOXGRAD_DATA names no directory with LUNA16 scans");
+        crate::require::skip("data", "VOXGRAD_DATA names no directory with LUNA16's scans");
     }
     folder
 }

@@ -78,8 +78,9 @@ impl Phantom {
     pub fn draw(&self, number: usize) -> Result<Drawing> {
         self.check()?;
         let rng = &mut Rng::new(self.seed, number as u64);
-        let in_plane = rng.range(0.6, 0.85);
-        let spacing = [in_plane, in_plane, rng.range(1.0, 2.5)];
+        let spacing = [rng.range(0.6, 0.85), rng.range(1.0, 2.5)].map(|s| (1000.0 * s).round() / 1000.0);
+        let [in_plane, apart] = spacing;
+        let spacing = [in_plane, in_plane, apart];
         let [slices, rows, columns] = self.size.map(|n| n as f32);
         let extent = [columns * spacing[0], rows * spacing[1], slices * spacing[2]];
 
@@ -232,7 +233,7 @@ impl Phantom {
                 let way = direction(rng);
                 candidate(std::array::from_fn(|k| spot.at[k] + aside * way[k]), true);
             }
-            let diameter_mm = (1000.0 * f64::from(diameter)).round() / 1000.0;
+            let diameter_mm = to_micrometres(f64::from(diameter));
             annotations.push(Annotation {
                 series_uid: series_uid.into(),
                 center_xyz: place(spot.at),
@@ -253,6 +254,11 @@ fn geometry(rng: &mut Rng, extent: [f32; 3], spacing: [f32; 3]) -> Result<Geomet
         (direction[0][0], direction[1][1]) = (-1.0, -1.0);
         (origin[0], origin[1]) = (-origin[0], -origin[1]);
     }
-    let spacing = spacing.map(f64::from);
-    Geometry::new(origin.map(f64::from), spacing, direction).map_err(Error::Run)
+    let [origin, spacing] = [origin, spacing].map(|lengths| lengths.map(|mm| to_micrometres(mm.into())));
+    Geometry::new(origin, spacing, direction).map_err(Error::Run)
+}
+
+/// No header and no table needs more digits.
+fn to_micrometres(mm: f64) -> f64 {
+    (1000.0 * mm).round() / 1000.0
 }
