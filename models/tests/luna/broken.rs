@@ -68,7 +68,7 @@ fn a_field_is_named_with_its_line() {
     refuses(
         "BinaryData = True",
         "BinaryData = False",
-        "line 3: BinaryData = False: voxels written as text can't be read",
+        "line 3: BinaryData = False should be True: voxels written as text can't be read",
     );
     refuses(
         "Offset = 0 0 0",
@@ -164,6 +164,10 @@ fn a_file_of_voxels_that_is_missing_or_has_another_length() {
         length(&[0; 50]),
         "scan.raw: longer than its header scan.mhd says: it holds 50 bytes, 4 x 3 x 2 voxels of MET_SHORT take 48"
     );
+    assert_eq!(
+        message(&scan(&[("scan.raw", ".")], &[])),
+        ".: is no file; scan.mhd names it as that with its voxels"
+    );
     // A small file that promises a large volume costs no memory.
     let promise = scan(&[("4 3 2", "100000 100000 1000")], &[0; 48]);
     assert!(message(&promise).contains("it holds 48 bytes, 100000 x 100000 x 1000 voxels"));
@@ -221,7 +225,7 @@ fn a_zlib_stream_that_breaks_or_holds_something_else() {
     let followed = read("", &[good.clone(), vec![0]].concat()).unwrap_err();
     assert_eq!(followed, "scan.raw: there are 1 bytes behind the zlib stream of the voxels");
     let end = read("\nHeaderSize = -1", &good).unwrap_err();
-    assert!(end.starts_with("scan.mhd: line 5: HeaderSize = -1 asks for the end of the file"), "{end}");
+    assert!(end.starts_with("scan.mhd: line 5: HeaderSize = -1 asks for the end of the file, "), "{end}");
 }
 
 /// Whatever byte is lost or changed, there is a scan or a message.

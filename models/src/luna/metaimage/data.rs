@@ -45,7 +45,11 @@ impl Header {
             }
             _ => Error::io(path)(error),
         })?;
-        let length = file.metadata().map_err(Error::io(path))?.len();
+        let metadata = file.metadata().map_err(Error::io(path))?;
+        if !metadata.is_file() {
+            return Err(of(format!("is no file; {} names it as that with its voxels", self.path.display())));
+        }
+        let length = metadata.len();
         let start = self.data_start.unwrap_or_else(|| length.saturating_sub(self.stored.unwrap_or(0)));
         let held = length.saturating_sub(start);
         if let Some(wanted) = self.stored.filter(|&wanted| wanted != held) {

@@ -46,14 +46,9 @@ impl Header {
         fields.header(path, end).map_err(|message| Error::file(path, message))
     }
 
-    /// All voxels.
-    pub fn voxels(&self) -> usize {
-        self.size.iter().product()
-    }
-
     /// The bytes of all voxels, before compression.
     pub fn bytes(&self) -> usize {
-        self.voxels() * self.element.bytes()
+        self.size.iter().product::<usize>() * self.element.bytes()
     }
 }
 
@@ -104,12 +99,13 @@ impl Fields {
         self.refuse("ObjectType", "Image", "only images can be read")?;
         self.refuse("NDims", "3", "only volumes of three dimensions can be read")?;
         self.refuse("ElementNumberOfChannels", "1", "only one number per voxel can be read")?;
-        if !self.flag(&["BinaryData"])?.unwrap_or(true) {
-            let line = self.get(&["BinaryData"])?.map_or(0, |field| field.line);
-            return Err(format!("line {line}: BinaryData = False: voxels written as text can't be read"));
+        if let Some(field) = self.get(&["BinaryData"])?
+            && !field.flag()?
+        {
+            return Err(field.wrong("should be True: voxels written as text can't be read"));
         }
 
-        let dims: &Field = self.needed("DimSize")?;
+        let dims = self.needed("DimSize")?;
         let [columns, rows, slices] = dims.numbers::<usize, 3>("three whole numbers")?;
         let size = [slices, rows, columns];
         let name = self.needed("ElementType")?;
@@ -136,31 +132,28 @@ impl Fields {
         };
         let geometry = Geometry::new(origin, spacing, direction)?;
 
-        let (store, stored) = match self.flag(&["CompressedData"])?.unwrap_or(false) {
+        let (store, stored) = match self.get(&["CompressedData"])?.map_or(Ok(false), Field::flag)? {
             false => (Store::Raw, bytes.map(|bytes| bytes as u64)),
             true => {
                 let size = self.get(&["CompressedDataSize"])?;
                 (Store::Compressed, size.map(|field| field.number("a whole number")).transpose()?)
             }
         };
-        let msb_first = self.flag(&["BinaryDataByteOrderMSB", "ElementByteOrderMSB"])?.unwrap_or(false);
-        let (data_file, data_start) = self.data(path, end)?;
-        if store == Store::Compressed && data_start.is_none() {
-            let line = self.get(&["HeaderSize"])?.map_or(0, |field| field.line);
-            return Err(format!(
-                "line {line}: HeaderSize = -1 asks for the end of the file, but where compressed data begins \
-                 can't be told from its end"
-            ));
-        }
+        let msb_first = self.get(&["BinaryDataByteOrderMSB", "ElementByteOrderMSB"])?;
+        let msb_first = msb_first.map_or(Ok(false), Field::flag)?;
+        let (data_file, data_start) = self.data(path, end, store)?;
         let path = path.into();
         Ok(Header { path, size, geometry, element, msb_first, store, stored, data_file, data_start })
     }
 
     /// The file with the voxels, and where they begin.
-    fn data(&self, path: &Path, end: u64) -> Result<(PathBuf, Option<u64>), String> {
+    fn data(&self, path: &Path, end: u64, store: Store) -> Result<(PathBuf, Option<u64>), String> {
         let skipped = match self.get(&["HeaderSize"])? {
             None => Some(0),
             Some(field) => match field.number::<i64>("a whole number")? {
+                -1 if store == Store::Compressed => {
+                    return Err(field.wrong("asks for the end of the file, where no compressed data begins"));
+                }
                 -1 => None,
                 bytes => Some(u64::try_from(bytes).map_err(|_| field.wrong("should be -1, 0 or more"))?),
             },
@@ -209,15 +202,6 @@ impl Fields {
             _ => Ok(()),
         }
     }
-
-    fn flag(&self, keys: &[&str]) -> Result<Option<bool>, String> {
-        let Some(field) = self.get(keys)? else { return Ok(None) };
-        match field.value.to_ascii_lowercase().as_str() {
-            "true" | "1" => Ok(Some(true)),
-            "false" | "0" => Ok(Some(false)),
-            _ => Err(field.wrong("should be True or False")),
-        }
-    }
 }
 
 impl Field {
@@ -227,6 +211,14 @@ impl Field {
 
     fn wrong(&self, message: &str) -> String {
         format!("line {}: {} {message}", self.line, self.shown())
+    }
+
+    fn flag(&self) -> Result<bool, String> {
+        match self.value.to_ascii_lowercase().as_str() {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(self.wrong("should be True or False")),
+        }
     }
 
     fn number<T: FromStr + Copy>(&self, expected: &str) -> Result<T, String> {

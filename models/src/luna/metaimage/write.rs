@@ -9,7 +9,6 @@ use flate2::write::ZlibEncoder;
 use voxgrad_engine::checkpoint::write_atomically;
 
 use super::MetaImage;
-use crate::luna::geometry::IDENTITY;
 use crate::{Error, Result};
 
 /// How voxels are stored.
@@ -92,18 +91,18 @@ impl MetaImage {
 }
 
 /// Where columns, rows and slices come from: Right or Left, Anterior or Posterior, Inferior or Superior,
-/// whichever is nearest.
+/// whichever is nearest and not yet taken.
 fn orientation(direction: &[[f64; 3]; 3]) -> String {
-    let mut letters = vec![("R", "L"), ("A", "P"), ("I", "S")];
-    let mut rows: Vec<&[f64; 3]> = direction.iter().collect();
-    let mut nearest = |axis: usize| {
-        let first =
-            (0..rows.len()).rev().max_by(|&a, &b| rows[a][axis].abs().total_cmp(&rows[b][axis].abs()));
-        let (row, (from, to)) =
-            first.map_or((&IDENTITY[0], ("?", "?")), |at| (rows.remove(at), letters.remove(at)));
-        if row[axis] < 0.0 { to } else { from }
+    const LETTERS: [[&str; 2]; 3] = [["R", "L"], ["A", "P"], ["I", "S"]];
+    let mut taken = [false; 3];
+    let mut letter = |axis: usize| {
+        let along = |k: usize| direction[k][axis];
+        let free = (0..3).rev().filter(|&k| !taken[k]);
+        let nearest = free.max_by(|&a, &b| along(a).abs().total_cmp(&along(b).abs())).unwrap_or(axis);
+        taken[nearest] = true;
+        LETTERS[nearest][usize::from(along(nearest) < 0.0)]
     };
-    [0, 1, 2].map(&mut nearest).concat()
+    [0, 1, 2].map(&mut letter).concat()
 }
 
 /// Numbers as short as they can be and still be read back as the same.

@@ -4,7 +4,7 @@
 
 use voxgrad_engine::random::Rng;
 
-use super::shapes::{Blob, unit};
+use super::shapes::{Blob, direction, dot, scale, unit};
 use super::volume::{Point, Shape, covered};
 
 /// A patient. Lengths are in mm, and grow with the width of the picture.
@@ -50,8 +50,8 @@ impl Anatomy {
         };
         let rib = w * rng.range(0.1, 0.13);
         let wave = |rng: &mut Rng| {
-            let around = 2.0 * std::f32::consts::PI / (w * rng.range(0.15, 0.5));
-            (super::shapes::scale(super::shapes::direction(rng), around), rng.range(0.0, 6.3))
+            let around = std::f32::consts::TAU / (w * rng.range(0.15, 0.5));
+            (scale(direction(rng), around), rng.range(0.0, 6.3))
         };
         Anatomy {
             middle,
@@ -128,8 +128,7 @@ impl Anatomy {
         }
         // A lung is heavier where it lies.
         let sagging = 50.0 * y / self.chest[1];
-        let waves: f32 =
-            self.waves.iter().map(|(way, start)| (super::shapes::dot(*way, p) + start).sin()).sum();
+        let waves: f32 = self.waves.iter().map(|(way, start)| (dot(*way, p) + start).sin()).sum();
         fill(inside(lung), self.lung_hu + sagging + 8.0 * waves);
         hu
     }

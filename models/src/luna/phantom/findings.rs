@@ -10,7 +10,7 @@ use voxgrad_engine::random::Rng;
 
 use super::anatomy::Anatomy;
 use super::shapes::{Blob, Tube, add, direction, frame, length, scale, sub, unit};
-use super::volume::{Point, Shape, Volume};
+use super::volume::{Point, Volume};
 
 /// A place that a reader would look at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,12 +41,12 @@ const LOOKALIKES: [Lookalike; 5] =
 
 /// A chest that findings are put into, each beside the others.
 pub struct Findings<'a> {
-    pub rng: &'a mut Rng,
-    pub anatomy: &'a Anatomy,
-    pub vessels: &'a [Tube],
-    pub volume: &'a mut Volume,
+    rng: &'a mut Rng,
+    anatomy: &'a Anatomy,
+    vessels: &'a [Tube],
+    volume: &'a mut Volume,
     /// The size of the picture in mm.
-    pub extent: Point,
+    extent: Point,
     /// Balls that are taken: places and radii.
     taken: Vec<(Point, f32)>,
     spots: Vec<Spot>,
@@ -126,7 +126,7 @@ impl<'a> Findings<'a> {
         let lumps = (0..rng.below(5)).map(|_| (direction(rng), rng.range(-0.15, 0.3))).collect();
         let body = Blob { centre: at, frame, radii: stretch.map(|s| radius * s), lumps };
         match rng.uniform() {
-            // Ground glass, with a solid core or without
+            // Ground glass, with a solid core or without.
             0.0..0.25 => {
                 let glass = rng.range(-600.0, -350.0);
                 let core = rng.uniform() < 0.6;
@@ -173,7 +173,7 @@ impl<'a> Findings<'a> {
         let way = match kind {
             Lookalike::Rod => unit([0.25 * self.rng.normal(), 0.25 * self.rng.normal(), 1.0]),
             Lookalike::Plaque => self.anatomy.outwards(at),
-            // Where slices are far apart, a spindle across them would be as short as a nodule.
+            // Where slices are far apart, one across them would look as short as a nodule.
             Lookalike::Spindle => {
                 let [x, y, z] = direction(self.rng);
                 unit([x, y, 0.4 * z])
@@ -200,9 +200,15 @@ impl<'a> Findings<'a> {
         self.rng.range(-30.0, 90.0)
     }
 
-    /// A place with a free ball around it.
+    /// A place in the picture with a free ball around it.
     fn find(&mut self, radius: f32, mut draw: impl FnMut(&mut Self) -> Option<Point>) -> Option<Point> {
-        (0..TRIES).find_map(|_| draw(self).filter(|&at| self.is_free(at, radius)))
+        (0..TRIES).find_map(|_| draw(self).filter(|&at| self.is_seen(at, radius) && self.is_free(at, radius)))
+    }
+
+    /// Whether about half of a ball is in the picture, and what lies not far from its centre.
+    fn is_seen(&self, at: Point, radius: f32) -> bool {
+        let border = 0.3 * radius;
+        (0..3).all(|k| at[k] >= border && at[k] + border <= self.extent[k] - self.volume.spacing[k])
     }
 
     fn is_free(&self, at: Point, radius: f32) -> bool {
@@ -217,7 +223,7 @@ impl<'a> Findings<'a> {
 
     /// Somewhere in a lung, so far away from its wall.
     fn in_lung(&mut self, margin: f32) -> Option<Point> {
-        let at = self.extent.map(|length| self.rng.range(0.02, 0.98) * length);
+        let at = self.extent.map(|length| self.rng.uniform() * length);
         (self.anatomy.lung(at) < -margin).then_some(at)
     }
 
@@ -227,16 +233,13 @@ impl<'a> Findings<'a> {
         for _ in 0..8 {
             at = add(at, scale(self.anatomy.outwards(at), -self.anatomy.lung(at)));
         }
-        let seen = at.iter().zip(self.extent).all(|(&x, end)| (0.0..end).contains(&x));
-        (seen && self.anatomy.lung(at).abs() < 0.5).then_some(at)
+        (self.anatomy.lung(at).abs() < 0.5).then_some(at)
     }
 
     /// In the middle of a vessel with such a radius.
     fn on_vessel(&mut self, radii: Range<f32>) -> Option<Point> {
         let tube = self.vessels.get(self.rng.below(self.vessels.len()))?;
         let at = tube.at(self.rng.uniform());
-        let [low, high] = tube.bounds();
-        let inside = low[2] > 0.0 && high[2] < self.extent[2] && self.anatomy.lung(at) < -1.0;
-        (inside && radii.contains(&tube.radii[0])).then_some(at)
+        (radii.contains(&tube.radii[0]) && self.anatomy.lung(at) < -1.0).then_some(at)
     }
 }

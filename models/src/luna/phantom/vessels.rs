@@ -1,5 +1,7 @@
 //! The vessels of the lungs: trees that branch from where they enter.
 
+use std::collections::VecDeque;
+
 use voxgrad_engine::random::Rng;
 
 use super::anatomy::Anatomy;
@@ -18,9 +20,9 @@ struct Tip {
 
 /// The vessels of both lungs of a picture of `extent` mm.
 pub fn grow(rng: &mut Rng, anatomy: &Anatomy, extent: Point) -> Vec<Tube> {
-    /// No chest needs more.
+    /// The thinnest vessels of a large chest are left out.
     const MOST: usize = 6000;
-    let (mut tubes, mut tips) = (vec![], vec![]);
+    let (mut tubes, mut tips) = (vec![], VecDeque::new());
     for side in [-1.0, 1.0] {
         // From the middle of the chest to the side, until there is lung.
         let mut hilum = [0.5 * extent[0], 0.5 * extent[1], 0.45 * extent[2]];
@@ -32,10 +34,10 @@ pub fn grow(rng: &mut Rng, anatomy: &Anatomy, extent: Point) -> Vec<Tube> {
             let way = unit(add([side, 0.9 * rng.normal(), up], scale(direction(rng), 0.2)));
             let radius = 0.022 * extent[0] * rng.range(0.7, 1.0);
             let at = add(hilum, [0.0, rng.range(-5.0, 5.0), 7.0 * up]);
-            tips.push(Tip { at, way, radius });
+            tips.push_back(Tip { at, way, radius });
         }
     }
-    while let Some(tip) = tips.pop() {
+    while let Some(tip) = tips.pop_front() {
         if tubes.len() >= MOST {
             break;
         }
@@ -67,7 +69,7 @@ pub fn grow(rng: &mut Rng, anatomy: &Anatomy, extent: Point) -> Vec<Tube> {
             if radius >= THINNEST {
                 // The thinner branch turns away more.
                 let way = unit(add(way, scale(aside, turn * 1.1 * (1.0 - part))));
-                tips.push(Tip { at, way, radius });
+                tips.push_back(Tip { at, way, radius });
             }
         }
     }
