@@ -12,8 +12,8 @@
 //!
 //! `tensorboard --logdir runs/luna/tensorboard` then shows them, while the training runs too.
 //!
-//! An event file is a row of records ([`record`]), and a record is an `Event`, a message of protocol
-//! buffers ([`message`]): a time, a step and what there was to say ([`event`]).
+//! An event file is a row of records (`record.rs`), and a record is an `Event`, a message of protocol
+//! buffers (`message.rs`): a time, a step and what there was to say (`event.rs`).
 
 mod event;
 mod message;

@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use super::Prediction;
+use super::{NODULE, NOT_A_NODULE, Prediction};
 use crate::Result;
 use crate::curves::{self, Histogram, Point, unit_edges};
 use crate::metrics::ConfusionMatrix;
 use crate::plot::{HeatMap, HistogramChart, LineChart};
-
-const NO_NODULE: &str = "not a nodule";
-const NODULE: &str = "nodule";
 
 /// Draws `roc.png`, `pr.png` and `probabilities.png` into `directory`, and returns these names.
 ///
@@ -44,7 +41,7 @@ pub fn draw_curves(directory: &Path, predictions: &[Prediction]) -> Result<Vec<&
         .save(directory.join("pr.png"))?;
 
     let mut chart = HistogramChart::new("Probabilities").x_label("probability of being a nodule");
-    for (name, class) in [(NO_NODULE, false), (NODULE, true)] {
+    for (name, class) in [(NOT_A_NODULE, false), (NODULE, true)] {
         let of_class = scored.iter().filter(|(_, nodule)| *nodule == class).map(|(p, _)| *p);
         chart = chart.series(name, Histogram::new(&of_class.collect::<Vec<_>>(), &unit_edges(50))?);
     }
@@ -61,7 +58,7 @@ pub fn draw_confusion(path: &Path, predictions: &[Prediction]) -> Result<()> {
     for p in predictions {
         counts.add(u32::from(p.candidate.is_nodule), u32::from(p.called_nodule()))?;
     }
-    HeatMap::confusion("Candidates", &counts, &[NO_NODULE, NODULE]).save(path)
+    HeatMap::confusion("Candidates", &counts, &[NOT_A_NODULE, NODULE]).save(path)
 }
 
 fn area(area: f64) -> String {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::view::{Plane, View};
+use super::view::{NO_DIAMETER, Plane, View, ring_mm};
 use super::{Prediction, describe, planes, short};
 use crate::Result;
 use crate::luna::ct::Ct;
@@ -13,8 +13,6 @@ const COLUMNS: usize = 6;
 /// What a picture shows, in mm, and its side in pixels.
 const SIDE_MM: f64 = 50.0;
 const SIDE: f64 = 170.0;
-/// A mark for what has no diameter.
-const NO_DIAMETER: f64 = 10.0;
 
 /// Draws into `directory` the most certain hits, misses and false alarms, `findings.png`, each the axial
 /// slice through its candidate with a ring of its diameter, and the first hit and the first miss in three
@@ -115,10 +113,9 @@ fn said(prediction: &Prediction) -> String {
 fn picture(ct: &Ct, prediction: &Prediction) -> Picture {
     let candidate = &prediction.candidate;
     let xyz = candidate.center_xyz;
-    let diameter = if candidate.diameter_mm > 0.0 { candidate.diameter_mm } else { NO_DIAMETER };
     let view =
         View { plane: Plane::Axial, middle: xyz, size: (SIDE_MM, SIDE_MM), mm_per_pixel: SIDE_MM / SIDE };
     let mut picture = view.draw(ct);
-    view.ring(&mut picture, xyz, diameter);
+    view.ring(&mut picture, xyz, ring_mm(candidate.diameter_mm));
     picture
 }

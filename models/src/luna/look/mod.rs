@@ -1,6 +1,6 @@
 //! Pictures of scans, and of what a network says of their candidates.
 //!
-//! [`planes`] shows a place of a scan in three planes. [`results`] draws all that the predictions for
+//! [`planes()`] shows a place of a scan in three planes. [`results`] draws all that the predictions for
 //! a validation set have to show: the curves, the confusion matrix, and the candidates themselves.
 //! [`draw_epochs`] shows how the training went.
 
@@ -20,6 +20,10 @@ pub use curves::{draw_confusion, draw_curves};
 pub use epochs::draw_epochs;
 pub use findings::draw_findings;
 pub use planes::planes;
+
+/// The classes, in words.
+const NOT_A_NODULE: &str = "not a nodule";
+const NODULE: &str = "nodule";
 
 /// What a network says of a candidate.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,9 +70,9 @@ fn short(series_uid: &str) -> &str {
 /// Such as `nodule of 12.8 mm`.
 fn describe(candidate: &CandidateInfo) -> String {
     match (candidate.is_nodule, candidate.diameter_mm) {
-        (false, _) => "no nodule".into(),
+        (false, _) => NOT_A_NODULE.into(),
         (true, mm) if mm > 0.0 => format!("nodule of {mm:.1} mm"),
-        (true, _) => "nodule".into(),
+        (true, _) => NODULE.into(),
     }
 }
 

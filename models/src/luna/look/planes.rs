@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::view::{Plane, View};
+use super::view::{NO_DIAMETER, Plane, View, ring_mm};
 use crate::Result;
 use crate::luna::ct::Ct;
 use crate::plot::ImageGrid;
@@ -12,14 +12,13 @@ const ALL: f64 = 400.0;
 const NEAR: f64 = 400.0;
 /// What the views around the place show at least, in mm.
 const NEAR_MM: f64 = 60.0;
-/// A mark for what has no diameter.
-const NO_DIAMETER: f64 = 10.0;
 /// Scale bars, in mm.
 const BARS: [f64; 2] = [50.0, 10.0];
 
 /// Draws the scan's axial, coronal and sagittal plane through the place `xyz`, in mm, all of it with a
 /// crosshair and the near with a ring of `diameter_mm`, and writes them to `path` as a PNG file. All
-/// planes of a row have one scale. `title` says what is there.
+/// planes of a row have one scale; what lies outside of the scan is dark grey. `title` says what is
+/// there.
 ///
 /// # Errors
 /// When the place lies outside of the scan, and when the file can't be written.
@@ -34,7 +33,7 @@ pub fn planes(path: &Path, ct: &Ct, xyz: [f64; 3], diameter_mm: f64, title: &str
         false => format!("no diameter, ring: {NO_DIAMETER} mm"),
     };
     let mut grid = ImageGrid::new(title, Plane::ALL.len(), 1).subtitle(format!("{place}; {ring}"));
-    let diameter = if diameter_mm > 0.0 { diameter_mm } else { NO_DIAMETER };
+    let diameter = ring_mm(diameter_mm);
 
     let (low, high) = bounds(ct);
     let middle: [f64; 3] = std::array::from_fn(|axis| 0.5 * (low[axis] + high[axis]));

@@ -14,6 +14,14 @@ pub(super) const MARK: Color = [255, 176, 0];
 /// The width of lines, in pixels.
 const LINE: f64 = 1.5;
 
+/// A ring around what has no diameter, in mm.
+pub(super) const NO_DIAMETER: f64 = 10.0;
+
+/// The diameter of the ring around a candidate; its own is 0 or below where nobody has measured it.
+pub(super) fn ring_mm(diameter_mm: f64) -> f64 {
+    if diameter_mm > 0.0 { diameter_mm } else { NO_DIAMETER }
+}
+
 /// The direction one looks along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Plane {
