@@ -22,8 +22,8 @@ fn program(example: &str) -> PathBuf {
         let profile = this.parent().and_then(Path::parent).unwrap();
         let name = if profile.ends_with("release") { "release" } else { "test" };
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--profile", name]);
-        cargo.arg("--examples");
+        // All packages, as the tests of all were built: for fewer some dependencies would be built once more.
+        cargo.args(["build", "--quiet", "--workspace", "--examples", "--profile", name]);
         // What cargo tells a test about its package would make some build scripts run again.
         for (key, _) in std::env::vars_os().filter(|(key, _)| about_package(&key.to_string_lossy())) {
             cargo.env_remove(key);
