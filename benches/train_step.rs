@@ -146,9 +146,11 @@ fn host_side(device: &Device, how: &str, mut step: impl FnMut()) {
     };
     print!("host, {how}: launches {}, bytes up {}, bytes down {}", median(0), median(1), median(2));
     print!(", microseconds until the step returns {:.1}", median(3));
-    // A graph is not recorded kernel by kernel.
-    if median(4) > 0.0 {
-        print!(", to record a launch {:.1}, to submit it {:.1}", median(4), median(5));
+    // A graph is not recorded kernel by kernel, and CUDA's launches are not gathered.
+    for (what, time) in [("record a launch", median(4)), ("submit it", median(5))] {
+        if time > 0.0 {
+            print!(", to {what} {time:.1}");
+        }
     }
     println!();
 }
