@@ -5,7 +5,7 @@
 #   scripts/gpu.sh                 builds here and runs here
 #   scripts/gpu.sh --build DIR     collects in DIR all that a run needs; for machines with Rust
 #   scripts/gpu.sh --run DIR       runs what is in DIR; needs no Rust, no network, glibc 2.36 or newer
-#   scripts/gpu.sh --build DIR.tar.xz, --run DIR.tar.xz      the same through one file, a fifth as large
+#   scripts/gpu.sh --build DIR.tar.xz, --run DIR.tar.xz      the same through one compressed file
 #
 #   --out FILE       the table, FILE.md and FILE.json; without it benches/results/CARD-DATE
 #   --device NAME    cuda, cuda:N, or cpu to try this script without a GPU
