@@ -3,10 +3,7 @@
 use std::fmt;
 
 use crate::device::cpu::{Buffer, Pooled};
-use crate::ops::matmul::{
-    dots::{self, Dots},
-    tile::{self, Tile},
-};
+use crate::ops::matmul::tile::{self, Tile};
 use crate::{Error, Result};
 
 /// The type of a buffer's elements.
@@ -98,9 +95,7 @@ pub trait Float:
     /// This value as f64, exactly.
     fn f64(self) -> f64;
     #[doc(hidden)]
-    fn tile() -> Tile<Self>;
-    #[doc(hidden)]
-    fn dots() -> Dots<Self>;
+    fn tile(form: usize) -> Tile<Self>;
 }
 
 impl Float for f32 {
@@ -110,11 +105,8 @@ impl Float for f32 {
     fn f64(self) -> f64 {
         f64::from(self)
     }
-    fn tile() -> Tile<f32> {
-        tile::best::f32()
-    }
-    fn dots() -> Dots<f32> {
-        dots::best::f32()
+    fn tile(form: usize) -> Tile<f32> {
+        tile::forms::f32(form)
     }
 }
 
@@ -125,11 +117,8 @@ impl Float for f64 {
     fn f64(self) -> f64 {
         self
     }
-    fn tile() -> Tile<f64> {
-        tile::best::f64()
-    }
-    fn dots() -> Dots<f64> {
-        dots::best::f64()
+    fn tile(form: usize) -> Tile<f64> {
+        tile::forms::f64(form)
     }
 }
 

@@ -13,15 +13,19 @@
 
 mod cpu;
 mod cpu_tiled;
+mod cpu_weight;
 pub(crate) mod gpu;
+mod grid;
 
 use crate::dtype::for_float;
 use crate::error::shape_error;
+use crate::ops::matmul::tile::Tile;
 use crate::storage::same_device_and_dtype;
 use crate::{Device, Error, Result, Storage};
 
-/// The kernels on the CPU: the formula, then whole shifted planes through matmul's register tile.
-pub const RUNGS: &[&str] = &["plain", "tiled"];
+/// The kernels on the CPU: the formula, then shifted volumes through matmul's register tile, in the form
+/// that every processor has and in two that are wider.
+pub const RUNGS: &[&str] = &["plain", "tiled", "tiled, AVX2", "tiled, AVX-512"];
 /// The kernels on a GPU: the formula, then tiles in the memory of a workgroup.
 pub const GPU_RUNGS: &[&str] = &["plain", "tiled"];
 
@@ -202,8 +206,11 @@ pub fn forward_rung(
     match x.device() {
         Device::Cpu => for_float!("conv", x.dtype(), T => {
             let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
-            let run = if rung == 0 { cpu::forward } else { cpu_tiled::forward };
-            run(p, x.as_slice::<T>()?, w.as_slice()?, bias, y.as_mut_slice()?)
+            let (x, w, y) = (x.as_slice::<T>()?, w.as_slice()?, y.as_mut_slice()?);
+            match rung.checked_sub(1) {
+                None => cpu::forward(p, x, w, bias, y),
+                Some(form) => cpu_tiled::forward(&Tile::form(form), p, x, w, bias, y)?,
+            }
         }),
         gpu => gpu::forward(&gpu, rung, p, x, w, bias, &mut y)?,
     }
@@ -221,8 +228,11 @@ pub fn backward_input_rung(rung: usize, p: &Conv, dy: &Storage, w: &Storage) -> 
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.x_len())?;
     match dy.device() {
         Device::Cpu => for_float!("conv_backward_input", dy.dtype(), T => {
-            let run = if rung == 0 { cpu::backward_input } else { cpu_tiled::backward_input };
-            run(p, dy.as_slice::<T>()?, w.as_slice()?, dx.as_mut_slice()?)
+            let (dy, w, dx) = (dy.as_slice::<T>()?, w.as_slice()?, dx.as_mut_slice()?);
+            match rung.checked_sub(1) {
+                None => cpu::backward_input(p, dy, w, dx),
+                Some(form) => cpu_tiled::backward_input(&Tile::form(form), p, dy, w, dx)?,
+            }
         }),
         gpu => gpu::backward_input(&gpu, rung, p, dy, w, &mut dx)?,
     }
@@ -240,8 +250,11 @@ pub fn backward_weight_rung(rung: usize, p: &Conv, dy: &Storage, x: &Storage) ->
     let mut dw = Storage::empty(&dy.device(), dy.dtype(), p.w_len())?;
     match dy.device() {
         Device::Cpu => for_float!("conv_backward_weight", dy.dtype(), T => {
-            let run = if rung == 0 { cpu::backward_weight } else { cpu_tiled::backward_weight };
-            run(p, dy.as_slice::<T>()?, x.as_slice()?, dw.as_mut_slice()?)
+            let (dy, x, dw) = (dy.as_slice::<T>()?, x.as_slice()?, dw.as_mut_slice()?);
+            match rung.checked_sub(1) {
+                None => cpu::backward_weight(p, dy, x, dw),
+                Some(form) => cpu_weight::backward_weight(&Tile::form(form), p, dy, x, dw)?,
+            }
         }),
         gpu => gpu::backward_weight(&gpu, rung, p, dy, x, &mut dw)?,
     }

@@ -3,8 +3,9 @@
 use rayon::prelude::*;
 
 use super::Matmul;
-use super::tile::Tile;
-use crate::{Element, Float};
+use super::pack::interleave;
+use super::tile::{MOST, Offsets, Tile, in_tiles};
+use crate::{Float, Result};
 
 /// One factor, read as `[rows, cols]` however it is stored.
 #[derive(Clone, Copy)]
@@ -48,89 +49,150 @@ pub fn plain<T: Float>(p: &Matmul, a: &[T], b: &[T], bias: Option<&[T]>, c: &mut
     }
 }
 
-/// Rows of `c` one thread computes at a time, and how many terms it adds before moving on: a
-/// block of `a` (128 x 256) and one of `b` (256 x 256) stay in the second-level cache together.
-const ROWS: usize = 128;
-const COLS: usize = 256;
+/// The block of `c` that one thread computes, at most, and how many terms it adds before moving on:
+/// its sums (256 x 480), a block of `a` (256 x 256) and one of `b` (256 x 480) stay in the second-level
+/// cache together.
+const ROWS: usize = 256;
+const COLS: usize = 480;
 const TERMS: usize = 256;
+/// Blocks wanted, so that a few threads end at about the same time, where there is work enough: a block
+/// of so many multiply-adds.
+const BLOCKS: usize = 8;
+const ENOUGH: usize = 1 << 17;
 
-/// Rung 1. The plain rung reads each element of `b` from memory once per row of `c`, one
-/// multiplication at a time. Here a block of both factors is packed so that the register tile
-/// (see `tile.rs`) reads straight through it, and every number loaded is used 8 to 32 times.
-/// Each thread owns whole rows of `c`, so the order of the sum never depends on their number.
-pub fn tiled<T: Float>(p: &Matmul, a: &[T], b: &[T], bias: Option<&[T]>, c: &mut [T]) {
+/// A block of `c`: where it begins, and its rows.
+struct Block<'a, T> {
+    index: usize,
+    row: usize,
+    col: usize,
+    rows: Vec<&'a mut [T]>,
+}
+
+/// The rungs above. The plain rung reads each element of `b` from memory once per row of `c`, one
+/// multiplication at a time. Here a block of both factors is packed so that the register tile (see
+/// `tile.rs`) reads straight through it, and every number loaded is used 8 to 48 times. Each block of
+/// `c` is one thread's, so the order of the sum never depends on their number.
+pub fn tiled<T: Float>(
+    tile: &Tile<T>,
+    p: &Matmul,
+    a: &[T],
+    b: &[T],
+    bias: Option<&[T]>,
+    c: &mut [T],
+) -> Result<()> {
     let [_, m, n, k] = p.sizes();
     if c.is_empty() {
-        return;
+        return Ok(());
     }
-    let tile = Tile::<T>::best();
-    let blocks = |(index, c): (usize, &mut [T])| {
-        let per_product = m.div_ceil(ROWS);
-        let (a, b) = product(p, index / per_product, a, b);
-        rows_of_c(&tile, &a, &b, index % per_product * ROWS, k, n, bias, c);
+    let width = MOST * tile.lanes();
+    let even =
+        |size: usize, most: usize, unit: usize| size.div_ceil(size.div_ceil(most)).next_multiple_of(unit);
+    let (mut rows, cols) = (even(m, ROWS, tile.rows()), even(n, COLS, width));
+    let blocks = (m * n * k / ENOUGH).clamp(1, BLOCKS).div_ceil(p.batch as usize * n.div_ceil(cols));
+    rows = rows.min(m.div_ceil(blocks).next_multiple_of(tile.rows()));
+    let work = blocks_of(c, [m, n], [rows, cols]);
+    let run = |block: Block<T>| {
+        let (a, b) = product(p, block.index, a, b);
+        block.compute(tile, a, b, k, bias)
     };
-    // Cut c into blocks of whole rows that do not cross from one product into the next.
-    let work: Vec<_> = c.chunks_mut(m * n).flat_map(|c| c.chunks_mut(ROWS * n)).enumerate().collect();
-    if work.len() > 1 && 2 * m * n * k > 1 << 18 {
-        work.into_par_iter().for_each(blocks);
+    if work.len() > 1 && m * n * k > ENOUGH {
+        work.into_par_iter().try_for_each(run)
     } else {
-        work.into_iter().for_each(blocks);
+        work.into_iter().try_for_each(run)
     }
 }
 
-/// Computes the rows of `c` from `row0` on. c: [rows, n]
-#[allow(clippy::too_many_arguments)]
-fn rows_of_c<T: Float>(
-    tile: &Tile<T>,
-    a: &Matrix<T>,
-    b: &Matrix<T>,
-    row0: usize,
-    k: usize,
-    n: usize,
-    bias: Option<&[T]>,
-    c: &mut [T],
-) {
-    for row in c.chunks_mut(n) {
-        match bias {
-            Some(bias) => row.copy_from_slice(bias),
-            None => row.fill(T::zero()),
+/// Cuts every product into blocks of at most so many rows and columns.
+fn blocks_of<T>(c: &mut [T], [m, n]: [usize; 2], [rows, cols]: [usize; 2]) -> Vec<Block<'_, T>> {
+    let mut blocks = Vec::new();
+    for (index, c) in c.chunks_mut(m * n).enumerate() {
+        for (i, c) in c.chunks_mut(rows * n).enumerate() {
+            let first = blocks.len();
+            let col = (0..n).step_by(cols);
+            blocks.extend(col.map(|col| Block { index, row: i * rows, col, rows: Vec::new() }));
+            for row in c.chunks_mut(n) {
+                let parts = blocks[first..].iter_mut().zip(row.chunks_mut(cols));
+                parts.for_each(|(block, part)| block.rows.push(part));
+            }
         }
     }
-    let (mr, nr, rows) = (tile.rows(), tile.cols(), c.len() / n);
-    let mut a_panels = vec![T::zero(); rows.next_multiple_of(mr) * TERMS.min(k)];
-    let mut b_panels = vec![T::zero(); COLS.min(n).next_multiple_of(nr) * TERMS.min(k)];
-    for k0 in (0..k).step_by(TERMS) {
-        let terms = TERMS.min(k - k0);
-        let offsets: Vec<usize> = (0..terms).map(|q| q * nr).collect();
-        pack(&mut a_panels, mr, rows, terms, |i, q| a.at(row0 + i, k0 + q));
-        for j0 in (0..n).step_by(COLS) {
-            let cols = COLS.min(n - j0);
-            pack(&mut b_panels, nr, cols, terms, |j, q| b.at(k0 + q, j0 + j));
-            for (i, a_panel) in a_panels.chunks_exact(mr * terms).take(rows.div_ceil(mr)).enumerate() {
-                for (j, b_panel) in b_panels.chunks_exact(nr * terms).take(cols.div_ceil(nr)).enumerate() {
-                    let (i, j) = (i * mr, j0 + j * nr);
-                    let width = nr.min(j0 + cols - j);
-                    tile.add(a_panel, b_panel, &offsets, &mut c[i * n + j..], n, mr.min(rows - i), width);
+    blocks
+}
+
+impl<T: Float> Block<'_, T> {
+    fn compute(self, tile: &Tile<T>, a: Matrix<T>, b: Matrix<T>, k: usize, bias: Option<&[T]>) -> Result<()> {
+        let (rows, cols) = (self.rows.len(), self.rows[0].len());
+        let (height, lanes) = (tile.rows(), tile.lanes());
+        let (vectors, panels) = (cols.div_ceil(lanes), rows.div_ceil(height));
+        let width = vectors * lanes;
+        let most = TERMS.min(k);
+        let mut sums = T::pool().take(panels * height * width)?;
+        let mut a_panels = T::pool().take(panels * height * most)?;
+        let mut b_rows = T::pool().take(width * most)?;
+        let starts: [usize; MOST] = std::array::from_fn(|v| v * lanes);
+        if k == 0 {
+            sums.fill(T::zero());
+        }
+        for first in (0..k).step_by(TERMS) {
+            let terms = TERMS.min(k - first);
+            let offsets: [Offsets; MOST] = std::array::from_fn(|v| Offsets::every((v + 1) * lanes, terms));
+            a.columns(self.row, rows, first, terms, height, &mut a_panels);
+            for (v, count) in in_tiles(vectors) {
+                let (col, width) = (v * lanes, count * lanes);
+                let to = &mut b_rows[col * terms..][..width * terms];
+                b.rows(first, terms, self.col + col, width.min(cols - col), width, to);
+            }
+            for (panel, sums) in a_panels.chunks(height * terms).zip(sums.chunks_mut(height * width)) {
+                for (v, count) in in_tiles(vectors) {
+                    let (b, offsets) = (&b_rows[v * lanes * terms..], &offsets[count - 1]);
+                    tile.run(panel, b, &starts[..count], offsets, &mut sums[v * lanes..], width, first > 0);
                 }
             }
         }
+        for (c, sums) in self.rows.into_iter().zip(sums.chunks(width)) {
+            match bias {
+                Some(bias) => {
+                    let terms = sums.iter().zip(&bias[self.col..]);
+                    c.iter_mut().zip(terms).for_each(|(c, (&sum, &bias))| *c = sum + bias);
+                }
+                None => c.copy_from_slice(&sums[..cols]),
+            }
+        }
+        Ok(())
     }
 }
 
-/// Lays a block out in panels of `width`: for each panel, for each term, `width` neighbours, with
-/// zeros where the block ends inside a panel.
-fn pack<T: Element + Float>(
-    panels: &mut [T],
-    width: usize,
-    count: usize,
-    terms: usize,
-    at: impl Fn(usize, usize) -> T,
-) {
-    for (first, panel) in (0..count).step_by(width).zip(panels.chunks_exact_mut(width * terms)) {
-        for (q, out) in panel.chunks_exact_mut(width).enumerate() {
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = if first + i < count { at(first + i, q) } else { T::zero() };
+impl<T: Float> Matrix<'_, T> {
+    /// Rows of this matrix as panels of `height`, term by term: `[panel, term, row]`, with zeros for the
+    /// rows that the last one lacks.
+    fn columns(&self, row: usize, rows: usize, term: usize, terms: usize, height: usize, to: &mut [T]) {
+        for (i, to) in (0..rows).step_by(height).zip(to.chunks_mut(height * terms)) {
+            let count = height.min(rows - i);
+            if count < height {
+                to.fill(T::zero());
             }
+            let from = &self.data[(row + i) * self.row + term * self.col..];
+            if self.col == 1 {
+                interleave(from, self.row, count, terms, to, height);
+            } else {
+                let from = from.chunks(self.col).map(|from| &from[..count]);
+                to.chunks_mut(height).zip(from).for_each(|(to, from)| to[..count].copy_from_slice(from));
+            }
+        }
+    }
+
+    /// Terms of this matrix as rows: `[term, column]`, `width` long, with zeros at the end.
+    fn rows(&self, term: usize, terms: usize, col: usize, cols: usize, width: usize, to: &mut [T]) {
+        let from = &self.data[term * self.row + col * self.col..];
+        let rows = to.chunks_mut(width).take(terms);
+        if self.col == 1 {
+            for (to, from) in rows.zip(from.chunks(self.row)) {
+                to[..cols].copy_from_slice(&from[..cols]);
+                to[cols..].fill(T::zero());
+            }
+        } else {
+            rows.for_each(|to| to[cols..].fill(T::zero()));
+            interleave(from, self.col, cols, terms, to, width);
         }
     }
 }

@@ -7,7 +7,7 @@
 //! `da = dc b^T` and `db = a^T dc` are multiplications too. A linear layer is `x weight^T + bias`.
 
 mod cpu;
-pub(crate) mod dots;
+pub(crate) mod pack;
 pub(crate) mod tile;
 mod vector;
 
@@ -18,8 +18,9 @@ use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
 use crate::{Device, Result, Storage};
 
-/// The kernels on the CPU: the formula, then packed panels through a register tile.
-pub const RUNGS: &[&str] = &["plain", "tiled"];
+/// The kernels on the CPU: the formula, then packed panels through a register tile, in the form that every
+/// processor has and in two that are wider.
+pub const RUNGS: &[&str] = &["plain", "tiled", "tiled, AVX2", "tiled, AVX-512"];
 /// The kernels on a GPU: the formula, tiles in the memory of a workgroup, and, where the outputs are
 /// few and their sums long, threads that share a sum.
 pub const GPU_RUNGS: &[&str] = &["plain", "tiled", "shared sums"];
@@ -104,8 +105,11 @@ pub fn forward_rung(
     match a.device() {
         Device::Cpu => for_float!("matmul", a.dtype(), T => {
             let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
-            let run = if rung == 0 { cpu::plain } else { cpu::tiled };
-            run(p, a.as_slice::<T>()?, b.as_slice()?, bias, c.as_mut_slice()?)
+            let (a, b, c_) = (a.as_slice::<T>()?, b.as_slice()?, c.as_mut_slice()?);
+            match rung.checked_sub(1) {
+                None => cpu::plain(p, a, b, bias, c_),
+                Some(form) => cpu::tiled(&tile::Tile::form(form), p, a, b, bias, c_)?,
+            }
         }),
         gpu => {
             let p = Matmul { has_bias: bias.is_some().into(), ..*p };

@@ -1,38 +1,87 @@
 //! The register tile: the one inner loop under matmul and convolution.
 //!
 //! A processor core can start two vector multiply-adds per cycle but load only two vectors, so a
-//! loop that loads for every multiply-add runs at half speed or less. A tile keeps
-//! `rows x cols` sums in registers; each term then loads `cols` numbers of one factor and
-//! broadcasts `rows` of the other, and does `rows * cols` multiply-adds with them.
+//! loop that loads for every multiply-add runs at half speed or less. A tile keeps `rows` sums for
+//! up to three vectors in registers; each term then loads the vectors of one factor, broadcasts
+//! `rows` numbers of the other, and does `3 * rows` multiply-adds with them. A multiply-add also
+//! takes four cycles to finish: with fewer than eight sums on their way the units would wait.
 //!
-//! The tile's size follows the number and width of the vector registers, so it is compiled three
+//! The vectors may begin anywhere, and the terms may be any distances apart: what is a row of a
+//! packed matrix for matmul is a row of an image, shifted by the kernel, for convolution.
+//!
+//! The tile's size follows the number and width of the vector registers, so it is compiled several
 //! times and chosen at run time: AVX-512 (32 registers of 16 floats), AVX2 with FMA (16 of 8), and
-//! a portable form for every other processor.
+//! a form of four floats for every other processor.
 
 use super::vector::{Portable, Vector};
 use crate::Float;
 
+/// Vectors that a tile takes side by side at most.
+pub(crate) const MOST: usize = 3;
+
+/// The forms of the tile, from the one that runs everywhere to the widest.
+pub const FORMS: &[&str] = &["four at a time", "AVX2", "AVX-512"];
+
 /// One compiled form of the tile.
 pub struct Tile<T> {
     rows: usize,
-    cols: usize,
-    run: Run<T>,
+    lanes: usize,
+    /// For one, two and three vectors.
+    run: [Run<T>; MOST],
 }
 
-/// `(a, b, offsets, sums)`: see [`Tile::add`]; `sums` is `[rows, cols]`, overwritten.
-type Run<T> = unsafe fn(&[T], &[T], &[usize], &mut [T; MOST]);
+/// `(a, b, starts, offsets, c, stride, add)`: see [`Tile::run`].
+type Run<T> = unsafe fn(&[T], &[T], &[usize], &[usize], &mut [T], usize, bool);
 
-/// The most sums any form holds.
-const MOST: usize = 8 * 32;
+/// Where the terms of a sum lie, as distances.
+pub(crate) struct Offsets {
+    each: Vec<usize>,
+    last: usize,
+}
+
+impl FromIterator<usize> for Offsets {
+    fn from_iter<I: IntoIterator<Item = usize>>(offsets: I) -> Offsets {
+        let each: Vec<usize> = offsets.into_iter().collect();
+        Offsets { last: each.iter().copied().max().unwrap_or(0), each }
+    }
+}
+
+impl Offsets {
+    /// `terms` of them, all the same distance from the next.
+    pub(crate) fn every(distance: usize, terms: usize) -> Offsets {
+        (0..terms).map(|q| q * distance).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.each.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+        self.each.iter().copied()
+    }
+}
+
+/// Cuts `vectors` into the tiles to take them in, `(first, count)`: threes, and twos rather than a
+/// single one at the end.
+pub(crate) fn in_tiles(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let left = vectors - first;
+        let count = if left == 4 { 2 } else { left.min(MOST) };
+        first += count;
+        (count > 0).then_some((first - count, count))
+    })
+}
 
 impl<T: Float> Tile<T> {
     /// The form that fits this processor best.
     pub(crate) fn best() -> Tile<T> {
-        T::tile()
+        T::tile(FORMS.len())
     }
 
-    fn of<V: Vector<T>, const ROWS: usize>(run: Run<T>) -> Tile<T> {
-        Tile { rows: ROWS, cols: 2 * V::LANES, run }
+    /// The form of this number in [`FORMS`], or the widest below it that the processor has.
+    pub(crate) fn form(form: usize) -> Tile<T> {
+        T::tile(form)
     }
 
     /// Rows of the tile: the width of the packed panels of the left factor.
@@ -40,94 +89,111 @@ impl<T: Float> Tile<T> {
         self.rows
     }
 
-    /// Columns of the tile: how many neighbours of the right factor one term reads.
-    pub(crate) fn cols(&self) -> usize {
-        self.cols
+    /// Numbers in one vector of the right factor.
+    pub(crate) fn lanes(&self) -> usize {
+        self.lanes
     }
 
-    /// For `i < height`, `j < width`: `c[i * stride + j] += sum_q a[q * rows + i] * b[offsets[q] + j]`.
+    /// For every row `i`, vector `v` and lane `j`, with `s = sum_q a[q * rows + i] * b[starts[v] +
+    /// offsets[q] + j]`: `c[i * stride + v * lanes + j] = s`, or `+= s` with `add`.
     ///
-    /// `a` is one packed panel, `rows` numbers a term. Every `b[offsets[q]..][..cols]` must exist,
-    /// also where `width` is smaller.
+    /// `a` is one packed panel, `rows` numbers a term; `starts` has one to three vectors.
     #[allow(clippy::too_many_arguments)]
-    pub(crate) fn add(
+    pub(crate) fn run(
         &self,
         a: &[T],
         b: &[T],
-        offsets: &[usize],
+        starts: &[usize],
+        offsets: &Offsets,
         c: &mut [T],
         stride: usize,
-        height: usize,
-        width: usize,
+        add: bool,
     ) {
-        let last = offsets.iter().max().map_or(0, |last| last + self.cols);
+        let last = starts.iter().max().map_or(0, |start| start + offsets.last + self.lanes);
         assert!(a.len() >= offsets.len() * self.rows && b.len() >= last, "the tile reads past a factor");
-        let mut sums = [T::zero(); MOST];
-        // SAFETY: the processor has the form's instructions, and both factors are long enough.
-        unsafe { (self.run)(a, b, offsets, &mut sums) };
-        for (i, sums) in sums.chunks_exact(self.cols).take(height).enumerate() {
-            let c = &mut c[i * stride..][..width];
-            c.iter_mut().zip(sums).for_each(|(c, &sum)| *c += sum);
-        }
+        let end = (self.rows - 1) * stride + starts.len() * self.lanes;
+        assert!(c.len() >= end, "the tile writes past its sums");
+        // SAFETY: the processor has the form's instructions; factors and sums are long enough.
+        unsafe { self.run[starts.len() - 1](a, b, starts, &offsets.each, c, stride, add) };
     }
 }
 
-/// The loop itself: ROWS x 2 registers of sums.
+/// The loop itself: `ROWS x COLS` registers of sums.
 ///
 /// # Safety
-/// As [`Vector`]; `a` holds ROWS numbers and `b` two registers' worth for every offset.
+/// As [`Vector`]; `a` holds ROWS numbers and `b` a vector at each start for every offset; `c` has
+/// room for ROWS rows, `stride` apart.
 #[inline(always)]
-unsafe fn tile<T: Float, V: Vector<T>, const ROWS: usize>(
+unsafe fn tile<T: Float, V: Vector<T>, const ROWS: usize, const COLS: usize>(
     a: &[T],
     b: &[T],
+    starts: &[usize],
     offsets: &[usize],
-    c: &mut [T; MOST],
+    c: &mut [T],
+    stride: usize,
+    add: bool,
 ) {
     unsafe {
-        let mut sums = [[V::splat(T::zero()); 2]; ROWS];
+        let (a, c) = (a.as_ptr(), c.as_mut_ptr());
+        let b: [*const T; COLS] = std::array::from_fn(|v| b.as_ptr().add(starts[v]));
+        let mut sums = [[V::splat(T::zero()); COLS]; ROWS];
         for (q, &offset) in offsets.iter().enumerate() {
-            let b = b.as_ptr().add(offset);
-            let b = [V::load(b), V::load(b.add(V::LANES))];
+            let b: [V; COLS] = std::array::from_fn(|v| V::load(b[v].add(offset)));
             for (i, sums) in sums.iter_mut().enumerate() {
-                let a = V::splat(*a.as_ptr().add(q * ROWS + i));
-                *sums = [sums[0].add_product(a, b[0]), sums[1].add_product(a, b[1])];
+                let a = V::splat(*a.add(q * ROWS + i));
+                for (sum, &b) in sums.iter_mut().zip(&b) {
+                    *sum = sum.add_product(a, b);
+                }
             }
         }
-        for (i, sum) in sums.as_flattened().iter().enumerate() {
-            sum.store(c.as_mut_ptr().add(i * V::LANES));
+        for (i, sums) in sums.iter().enumerate() {
+            for (v, &sum) in sums.iter().enumerate() {
+                let c = c.add(i * stride + v * V::LANES);
+                (if add { V::load(c).add(sum) } else { sum }).store(c);
+            }
         }
     }
 }
 
-/// The three forms for one type.
+/// One form: the tile of `$V` with `$ROWS` rows, for one, two and three vectors.
+macro_rules! form {
+    ($T:ident, $V:ty, $ROWS:literal $(, $feature:literal)?) => {{
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn run<const COLS: usize>(
+            a: &[$T], b: &[$T], starts: &[usize], offsets: &[usize], c: &mut [$T], stride: usize, add: bool,
+        ) {
+            unsafe { tile::<$T, $V, $ROWS, COLS>(a, b, starts, offsets, c, stride, add) }
+        }
+        Tile { rows: $ROWS, lanes: <$V as Vector<$T>>::LANES, run: [run::<1>, run::<2>, run::<3>] }
+    }};
+}
+
+/// The forms for one type.
 macro_rules! forms {
     ($T:ident, $Wide:ident, $Half:ident) => {
-        pub fn $T() -> Tile<$T> {
+        pub fn $T(most: usize) -> Tile<$T> {
             #[cfg(target_arch = "x86_64")]
             {
                 use std::arch::x86_64::{$Half, $Wide};
-                #[target_feature(enable = "avx512f")]
-                unsafe fn avx512(a: &[$T], b: &[$T], offsets: &[usize], c: &mut [$T; MOST]) {
-                    unsafe { tile::<$T, $Wide, 8>(a, b, offsets, c) }
+                if most > 1 && is_x86_feature_detected!("avx512f") {
+                    return form!($T, $Wide, 8, "avx512f");
                 }
-                #[target_feature(enable = "avx2,fma")]
-                unsafe fn avx2(a: &[$T], b: &[$T], offsets: &[usize], c: &mut [$T; MOST]) {
-                    unsafe { tile::<$T, $Half, 6>(a, b, offsets, c) }
-                }
-                if is_x86_feature_detected!("avx512f") {
-                    return Tile::of::<$Wide, 8>(avx512);
-                }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    return Tile::of::<$Half, 6>(avx2);
+                if most > 0 && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    return form!($T, $Half, 4, "avx2,fma");
                 }
             }
-            Tile::of::<Portable<$T>, 4>(tile::<$T, Portable<$T>, 4>)
+            let _ = most;
+            // 64-bit ARM has 32 registers, the other baselines 16.
+            #[cfg(target_arch = "aarch64")]
+            return form!($T, Portable<$T>, 8);
+            #[cfg(not(target_arch = "aarch64"))]
+            form!($T, Portable<$T>, 4)
         }
     };
 }
 
-/// What each float type's best form is.
-pub mod best {
+/// What each float type's forms are.
+pub mod forms {
     use super::*;
     forms!(f32, __m512, __m256);
     forms!(f64, __m512d, __m256d);
@@ -140,19 +206,36 @@ mod tests {
     /// Whole numbers, so that every form must give the exact sum.
     #[test]
     fn every_form_adds_the_same() {
-        for form in [best::f32(), Tile::of::<Portable<f32>, 4>(tile::<f32, Portable<f32>, 4>)] {
-            let (terms, width) = (5, form.cols - 3);
-            let a: Vec<f32> = (0..terms * form.rows).map(|i| (i % 7) as f32 - 3.0).collect();
-            let b: Vec<f32> = (0..terms * form.cols).map(|i| (i % 5) as f32 - 2.0).collect();
-            let offsets: Vec<usize> = (0..terms).map(|q| q * form.cols).collect();
-            let mut c = vec![1.0; form.rows * width];
-            form.add(&a, &b, &offsets, &mut c, width, form.rows, width);
-            for i in 0..form.rows {
-                for j in 0..width {
-                    let sum: f32 = (0..terms).map(|q| a[q * form.rows + i] * b[q * form.cols + j]).sum();
-                    assert_eq!(c[i * width + j], 1.0 + sum, "row {i}, column {j}");
+        for (form, name) in FORMS.iter().enumerate() {
+            let tile = Tile::<f32>::form(form);
+            for vectors in 1..=MOST {
+                let (terms, pitch, stride) = (5, 4 * tile.lanes, vectors * tile.lanes + 1);
+                let a: Vec<f32> = (0..terms * tile.rows).map(|i| (i % 7) as f32 - 3.0).collect();
+                let b: Vec<f32> = (0..terms * pitch).map(|i| (i % 5) as f32 - 2.0).collect();
+                let starts: Vec<usize> = (0..vectors).map(|v| v * (tile.lanes - 1) + v % 2).collect();
+                let offsets: Offsets = (0..terms).map(|q| q * pitch).collect();
+                for add in [false, true] {
+                    let mut c = vec![1.0; tile.rows * stride];
+                    tile.run(&a, &b, &starts, &offsets, &mut c, stride, add);
+                    for (i, j) in (0..tile.rows).flat_map(|i| (0..vectors * tile.lanes).map(move |j| (i, j)))
+                    {
+                        let at = starts[j / tile.lanes] + j % tile.lanes;
+                        let sum: f32 = (0..terms).map(|q| a[q * tile.rows + i] * b[q * pitch + at]).sum();
+                        let expected = sum + f32::from(add);
+                        assert_eq!(c[i * stride + j], expected, "{name}: row {i}, column {j}");
+                    }
                 }
             }
         }
+    }
+
+    #[test]
+    fn vectors_are_taken_in_threes_and_twos() {
+        let counts = |n| in_tiles(n).map(|(_, count)| count).collect::<Vec<_>>();
+        assert_eq!(counts(0), []);
+        assert_eq!(counts(1), [1]);
+        assert_eq!(counts(4), [2, 2]);
+        assert_eq!(counts(7), [3, 2, 2]);
+        assert_eq!(in_tiles(8).last(), Some((6, 2)));
     }
 }

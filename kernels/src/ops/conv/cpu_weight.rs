@@ -1,0 +1,163 @@
+//! The fast rungs of convolution on the processor: the gradient of the weight.
+//!
+//! Here the sums run over the places of the output, and the results are few. So the roles change: a
+//! vector holds neighbouring terms of the kernel, and the tile's rows are output channels. In a
+//! volume whose channels lie side by side, `[place, channel]`, the inputs that one row of the kernel
+//! sees from a place are one run of numbers (three taps of 16 channels fill three vectors of 16), and
+//! the next place sees the run a few channels further on. `dy` is packed in panels of the tile's rows.
+//!
+//! Sums over many samples are cut into runs of samples, whose number follows from the sizes alone, and
+//! put together in their order: the number of threads changes no bit.
+
+use rayon::prelude::*;
+
+use super::grid::Grid;
+use super::{Conv, volume};
+use crate::ops::matmul::pack::interleave;
+use crate::ops::matmul::tile::{Offsets, Tile, in_tiles};
+use crate::{Float, Result, split};
+
+/// Parts that the work is cut into: runs of samples, times slices of the input channels.
+const PARTS: usize = 16;
+/// Fewer runs where their sums together would exceed this.
+const MOST_SUMS: usize = 1 << 18;
+/// A slice has a multiple of so many channels: three taps of them fill whole vectors.
+const SLICE: usize = 16;
+
+/// How the work is cut.
+struct Cut {
+    runs: usize,
+    samples: usize,
+    slices: usize,
+    channels: usize,
+}
+
+impl Cut {
+    fn new(p: &Conv, channels: usize, weights: usize) -> Cut {
+        let (batch, groups) = (p.batch as usize, p.groups as usize);
+        let samples = batch.div_ceil((MOST_SUMS / weights).clamp(1, PARTS.min(batch)));
+        let runs = batch.div_ceil(samples);
+        let wanted = PARTS.div_ceil(runs * groups).min(channels.div_ceil(SLICE));
+        let of_slice = if wanted > 1 { channels.div_ceil(wanted).next_multiple_of(SLICE) } else { channels };
+        Cut { runs, samples, slices: channels.div_ceil(of_slice), channels: of_slice }
+    }
+}
+
+// dy: [N, O, OD, OH, OW]   x: [N, C, D, H, W]   dw: [O, C / groups, KD, KH, KW]
+pub fn backward_weight<T: Float>(tile: &Tile<T>, p: &Conv, dy: &[T], x: &[T], dw: &mut [T]) -> Result<()> {
+    if dw.is_empty() || dy.is_empty() {
+        dw.fill(T::zero());
+        return Ok(());
+    }
+    let (channels, outputs) = p.group_channels();
+    let (groups, taps) = (p.groups as usize, volume(p.kernel));
+    let cut = Cut::new(p, channels, dw.len());
+    // [runs, groups, slices, outputs, channels of the slice, taps]
+    let part = outputs * cut.channels * taps;
+    let mut parts = T::pool().take(cut.runs * groups * cut.slices * part)?;
+    parts.par_chunks_exact_mut(part).enumerate().try_for_each(|(i, sums)| {
+        let (run, g, slice) = (i / (groups * cut.slices), i / cut.slices % groups, i % cut.slices);
+        let first = slice * cut.channels;
+        let slice = Slice { tile, p, group: g, first, channels: cut.channels.min(channels - first) };
+        let samples = run * cut.samples..(p.batch as usize).min((run + 1) * cut.samples);
+        slice.sum(samples, dy, x, sums)
+    })?;
+    split::pieces(dw, channels * taps, channels * taps * cut.runs, |row, dw| {
+        let (g, o) = (row / outputs, row % outputs);
+        for (slice, dw) in dw.chunks_mut(cut.channels * taps).enumerate() {
+            dw.fill(T::zero());
+            for run in 0..cut.runs {
+                let part = &parts[((run * groups + g) * cut.slices + slice) * part..];
+                let part = &part[o * dw.len()..];
+                dw.iter_mut().zip(part).for_each(|(dw, &sum)| *dw += sum);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Some input channels of one group.
+struct Slice<'a, T> {
+    tile: &'a Tile<T>,
+    p: &'a Conv,
+    group: usize,
+    first: usize,
+    channels: usize,
+}
+
+impl<T: Float> Slice<'_, T> {
+    /// What the samples contribute to the gradient of these channels. dw: [outputs, channels, taps]
+    fn sum(&self, samples: std::ops::Range<usize>, dy: &[T], x: &[T], dw: &mut [T]) -> Result<()> {
+        let (p, rows, lanes) = (self.p, self.tile.rows(), self.tile.lanes());
+        let (all, outputs) = p.group_channels();
+        let (image, map) = (volume(p.input), volume(p.output));
+        let (grid, inside) = (p.padded(), p.input_inside());
+        let runs = self.runs(grid);
+        let starts: Vec<usize> =
+            runs.iter().flat_map(|&(start, len)| (0..len).step_by(lanes).map(move |i| start + i)).collect();
+        let offsets = self.places(grid);
+        let (plane, panels) = (offsets.len(), outputs.div_ceil(rows));
+
+        // The last vector of a run may reach beyond the last place.
+        let mut last = T::pool().take(grid.len() * self.channels + lanes)?;
+        let mut panel = T::pool().take(panels * plane * rows)?;
+        let width = starts.len() * lanes;
+        let mut sums = T::pool().take(panels * rows * width)?;
+        sums.fill(T::zero());
+        // Rows of the last panel without a channel, and lanes behind the last place: their sums are not
+        // looked at, but should be numbers.
+        panel.fill(T::zero());
+        let end = last.len() - lanes;
+        last[end..].fill(T::zero());
+        for n in samples {
+            let x = &x[((n * p.groups as usize + self.group) * all + self.first) * image..];
+            let dy = &dy[(n * p.groups as usize + self.group) * outputs * map..];
+            grid.lay_channels_last(x, &inside, self.channels, &mut last);
+            for d in 0..p.output[0] as usize {
+                for (i, panel) in panel.chunks_exact_mut(plane * rows).enumerate() {
+                    let height = rows.min(outputs - i * rows);
+                    interleave(&dy[i * rows * map + d * plane..], map, height, plane, panel, rows);
+                }
+                let x = &last[grid.at([d * p.stride[0] as usize, 0, 0]) * self.channels..];
+                for (panel, sums) in panel.chunks_exact(plane * rows).zip(sums.chunks_exact_mut(rows * width))
+                {
+                    for (v, count) in in_tiles(starts.len()) {
+                        let (starts, sums) = (&starts[v..v + count], &mut sums[v * lanes..]);
+                        self.tile.run(panel, x, starts, &offsets, sums, width, true);
+                    }
+                }
+            }
+        }
+        // From [output, run, tap of the run, channel] to the order of the weights.
+        let taps = volume(p.kernel);
+        for (dw, sums) in dw.chunks_exact_mut(self.channels * taps).zip(sums.chunks_exact(width)) {
+            let mut at = 0;
+            let mut tap = 0;
+            for &(_, len) in &runs {
+                for i in 0..len {
+                    dw[i % self.channels * taps + tap + i / self.channels] = sums[at + i];
+                }
+                at += len.next_multiple_of(lanes);
+                tap += len / self.channels;
+            }
+        }
+        Ok(())
+    }
+
+    /// The runs of inputs that a place sees, `(start, length)` in numbers: one for each row of the
+    /// kernel, or for each tap where they are not neighbours.
+    fn runs(&self, grid: Grid) -> Vec<(usize, usize)> {
+        let width = self.p.kernel[2] as usize;
+        let together = if self.p.dilation[2] == 1 { width } else { 1 };
+        let taps = grid.taps(self.p);
+        taps.iter().step_by(together).map(|tap| (tap * self.channels, together * self.channels)).collect()
+    }
+
+    /// Where the places of an output plane begin.
+    fn places(&self, grid: Grid) -> Offsets {
+        let [_, height, width] = self.p.output.map(|size| size as usize);
+        let [_, sh, sw] = self.p.stride.map(|size| size as usize);
+        let places = (0..height).flat_map(|h| (0..width).map(move |w| [0, h * sh, w * sw]));
+        places.map(|place| grid.at(place) * self.channels).collect()
+    }
+}
