@@ -95,7 +95,7 @@ pub trait Float:
     /// This value as f64, exactly.
     fn f64(self) -> f64;
     #[doc(hidden)]
-    fn tile(form: usize) -> Tile<Self>;
+    fn tile(form: usize, narrow: bool) -> Tile<Self>;
 }
 
 impl Float for f32 {
@@ -105,8 +105,8 @@ impl Float for f32 {
     fn f64(self) -> f64 {
         f64::from(self)
     }
-    fn tile(form: usize) -> Tile<f32> {
-        tile::forms::f32(form)
+    fn tile(form: usize, narrow: bool) -> Tile<f32> {
+        tile::forms::f32(form, narrow)
     }
 }
 
@@ -117,8 +117,8 @@ impl Float for f64 {
     fn f64(self) -> f64 {
         self
     }
-    fn tile(form: usize) -> Tile<f64> {
-        tile::forms::f64(form)
+    fn tile(form: usize, narrow: bool) -> Tile<f64> {
+        tile::forms::f64(form, narrow)
     }
 }
 

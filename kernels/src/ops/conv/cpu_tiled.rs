@@ -22,22 +22,22 @@ use rayon::prelude::*;
 use super::grid::{Grid, Inside};
 use super::{Conv, volume};
 use crate::ops::matmul::pack::interleave;
-use crate::ops::matmul::tile::{MOST, Offsets, Tile, in_tiles};
+use crate::ops::matmul::tile::{MOST, Offsets, Tile};
 use crate::{Float, Result, split};
 
 /// Bytes that a thread has in hand at a time, a part of its second-level cache: the rows of the
 /// input that it reads, or the packed ones.
 const BLOCK: usize = 512 << 10;
 /// Tasks wanted, so that a few threads end at about the same time.
-const TASKS: usize = 8;
+const TASKS: usize = 4;
 /// What packing one vector costs, in multiply-adds.
-const PACKING: usize = 6;
+const PACKING: usize = 20;
 /// Numbers that packing copies in one go.
 const AT_ONCE: usize = 8;
 
 // x: [N, C, D, H, W]   w: [O, C / groups, KD, KH, KW]   bias: [O]   y: [N, O, OD, OH, OW]
 pub fn forward<T: Float>(
-    tile: &Tile<T>,
+    form: usize,
     p: &Conv,
     x: &[T],
     w: &[T],
@@ -45,6 +45,7 @@ pub fn forward<T: Float>(
     y: &mut [T],
 ) -> Result<()> {
     let (channels, outputs) = p.group_channels();
+    let tile = Tile::new(form, outputs);
     let terms = channels * volume(p.kernel);
     let (rows, panels) = (tile.rows(), outputs.div_ceil(tile.rows()));
     let mut weights = T::pool().take(p.groups as usize * panels * rows * terms)?;
@@ -54,7 +55,7 @@ pub fn forward<T: Float>(
         if height < rows {
             panel.fill(T::zero());
         }
-        interleave(&w[(g * outputs + o) * terms..], terms, height, terms, panel, rows);
+        interleave(&w[(g * outputs + o) * terms..], |i| i * terms, height, terms, panel, rows);
     });
     let sizes = p.output.map(|size| size as usize);
     let stride = p.stride.map(|size| size as usize);
@@ -64,8 +65,9 @@ pub fn forward<T: Float>(
 }
 
 // dy: [N, O, OD, OH, OW]   w: [O, C / groups, KD, KH, KW]   dx: [N, C, D, H, W]
-pub fn backward_input<T: Float>(tile: &Tile<T>, p: &Conv, dy: &[T], w: &[T], dx: &mut [T]) -> Result<()> {
+pub fn backward_input<T: Float>(form: usize, p: &Conv, dy: &[T], w: &[T], dx: &mut [T]) -> Result<()> {
     let (channels, outputs) = p.group_channels();
+    let tile = Tile::new(form, channels);
     let taps = volume(p.kernel);
     let terms = outputs * taps;
     let (rows, panels) = (tile.rows(), channels.div_ceil(tile.rows()));
@@ -95,8 +97,8 @@ pub fn backward_input<T: Float>(tile: &Tile<T>, p: &Conv, dy: &[T], w: &[T], dx:
 }
 
 /// One convolution without border: of volumes on a grid, to maps of `sizes`.
-struct Pass<'a, T> {
-    tile: &'a Tile<T>,
+struct Pass<T: 'static> {
+    tile: Tile<T>,
     grid: Grid,
     inside: Inside,
     groups: usize,
@@ -115,7 +117,7 @@ enum Vectors {
     Packed,
 }
 
-impl<T: Float> Pass<'_, T> {
+impl<T: Float> Pass<T> {
     /// `maps[n, g, r, p] = bias[g, r] + sum_t weights[g, r, t] * volume[n, g][shifts[t] + place of p]`.
     // from: [N, groups, channels, inside]   weights: [groups, panels, terms, rows of the tile]
     // maps: [N, groups, rows, sizes]
@@ -218,7 +220,7 @@ impl<T: Float> Pass<'_, T> {
             let volume = &volume[self.grid.at([d * self.stride[0], first * self.stride[1], 0])..];
             let panels = weights.chunks_exact(rows * shifts.len());
             for (i, (panel, maps)) in panels.zip(maps.chunks_mut(rows * depth * height * width)).enumerate() {
-                for (v, count) in in_tiles(wanted.div_ceil(lanes)) {
+                for (v, count) in self.tile.cut(wanted.div_ceil(lanes)) {
                     self.tile.run(
                         panel,
                         volume,
@@ -252,8 +254,9 @@ impl<T: Float> Pass<'_, T> {
     ) -> Result<()> {
         let map: usize = self.sizes.iter().product();
         let (rows, lanes, terms) = (self.tile.rows(), self.tile.lanes(), shifts.len());
-        let most = 2 * BLOCK / (terms * size_of::<T>());
-        let block = (most / lanes * lanes).clamp(MOST * lanes, map.next_multiple_of(lanes).max(MOST * lanes));
+        // Vectors of a block: as many as fit, in blocks of about the same size.
+        let (all, most) = (map.div_ceil(lanes), BLOCK / (terms * lanes * size_of::<T>()));
+        let block = all.div_ceil(all.div_ceil(most.max(MOST))) * lanes;
         let mut buffer = T::pool().take(block * terms + AT_ONCE)?;
         let mut sums = T::pool().take(rows * block)?;
         let starts: [usize; MOST] = std::array::from_fn(|v| v * lanes);
@@ -261,7 +264,7 @@ impl<T: Float> Pass<'_, T> {
         for first in (0..map).step_by(block) {
             let places = block.min(map - first);
             let vectors = places.div_ceil(lanes);
-            for (v, count) in in_tiles(vectors) {
+            for (v, count) in self.tile.cut(vectors) {
                 let end = (first + places).min(first + (v + count) * lanes);
                 self.pack(
                     volume,
@@ -274,7 +277,7 @@ impl<T: Float> Pass<'_, T> {
             for (i, (panel, maps)) in
                 weights.chunks_exact(rows * terms).zip(maps.chunks_mut(rows * map)).enumerate()
             {
-                for (v, count) in in_tiles(vectors) {
+                for (v, count) in self.tile.cut(vectors) {
                     let (buffer, sums) = (&buffer[v * lanes * terms..], &mut sums[v * lanes..]);
                     self.tile.run(panel, buffer, &starts[..count], &offsets[count - 1], sums, block, false);
                 }
@@ -301,16 +304,19 @@ impl<T: Float> Pass<'_, T> {
             at += len;
         }
         let step = self.stride[2];
-        for (q, shift) in shifts.iter().enumerate() {
-            for &(from, at, len) in &parts {
+        for &(from, at, len) in &parts {
+            let groups = len.div_ceil(AT_ONCE);
+            for (q, shift) in shifts.iter().enumerate() {
                 let (from, to) = (&volume[shift + from..], &mut to[q * width + at..]);
                 if step > 1 {
                     to[..len].iter_mut().zip(from.iter().step_by(step)).for_each(|(to, &from)| *to = from);
-                    continue;
+                } else if at + groups * AT_ONCE > width {
+                    to[..len].copy_from_slice(&from[..len]);
+                } else {
+                    // Whole groups, whatever the length: what is written too far is written anew.
+                    let both = to.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(from.as_chunks().0);
+                    both.take(groups).for_each(|(to, from)| *to = *from);
                 }
-                // Whole groups, whatever the length: what is written too far is written anew.
-                let groups = to.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(from.as_chunks().0);
-                groups.take(len.div_ceil(AT_ONCE)).for_each(|(to, from)| *to = *from);
             }
         }
     }

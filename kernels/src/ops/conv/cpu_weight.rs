@@ -9,12 +9,14 @@
 //! Sums over many samples are cut into runs of samples, whose number follows from the sizes alone, and
 //! put together in their order: the number of threads changes no bit.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::grid::Grid;
 use super::{Conv, volume};
 use crate::ops::matmul::pack::interleave;
-use crate::ops::matmul::tile::{Offsets, Tile, in_tiles};
+use crate::ops::matmul::tile::{Offsets, Tile};
 use crate::{Float, Result, split};
 
 /// Parts that the work is cut into: runs of samples, times slices of the input channels.
@@ -44,13 +46,14 @@ impl Cut {
 }
 
 // dy: [N, O, OD, OH, OW]   x: [N, C, D, H, W]   dw: [O, C / groups, KD, KH, KW]
-pub fn backward_weight<T: Float>(tile: &Tile<T>, p: &Conv, dy: &[T], x: &[T], dw: &mut [T]) -> Result<()> {
+pub fn backward_weight<T: Float>(form: usize, p: &Conv, dy: &[T], x: &[T], dw: &mut [T]) -> Result<()> {
     if dw.is_empty() || dy.is_empty() {
         dw.fill(T::zero());
         return Ok(());
     }
     let (channels, outputs) = p.group_channels();
     let (groups, taps) = (p.groups as usize, volume(p.kernel));
+    let tile = Tile::new(form, outputs);
     let cut = Cut::new(p, channels, dw.len());
     // [runs, groups, slices, outputs, channels of the slice, taps]
     let part = outputs * cut.channels * taps;
@@ -77,87 +80,115 @@ pub fn backward_weight<T: Float>(tile: &Tile<T>, p: &Conv, dy: &[T], x: &[T], dw
 }
 
 /// Some input channels of one group.
-struct Slice<'a, T> {
-    tile: &'a Tile<T>,
+struct Slice<'a, T: 'static> {
+    tile: Tile<T>,
     p: &'a Conv,
     group: usize,
     first: usize,
     channels: usize,
 }
 
+/// What a place sees of a volume whose channels lie side by side.
+struct Seen {
+    /// Where each of those channels begins in volumes one after the other. With few channels the rows of
+    /// the kernel are made channels too, each the volume shifted by a row: else most of a vector would
+    /// be past the end of a run.
+    channels: Vec<usize>,
+    /// Neighbouring taps in a run.
+    taps: usize,
+    /// Where the runs begin, as places.
+    runs: Vec<usize>,
+}
+
+impl Seen {
+    fn new(p: &Conv, grid: Grid, channels: usize, lanes: usize) -> Seen {
+        let volumes = (0..channels).map(|c| c * grid.len());
+        let width = p.kernel[2] as usize;
+        let taps = if p.dilation[2] == 1 { width } else { 1 };
+        let runs: Vec<usize> = grid.taps(p).into_iter().step_by(taps).collect();
+        if taps == width && 2 * taps * channels <= lanes {
+            let channels = runs.iter().flat_map(|row| volumes.clone().map(move |c| c + row)).collect();
+            return Seen { channels, taps, runs: vec![0] };
+        }
+        Seen { channels: volumes.collect(), taps, runs }
+    }
+
+    /// Numbers in a run.
+    fn len(&self) -> usize {
+        self.taps * self.channels.len()
+    }
+}
+
 impl<T: Float> Slice<'_, T> {
     /// What the samples contribute to the gradient of these channels. dw: [outputs, channels, taps]
-    fn sum(&self, samples: std::ops::Range<usize>, dy: &[T], x: &[T], dw: &mut [T]) -> Result<()> {
+    fn sum(&self, samples: Range<usize>, dy: &[T], x: &[T], dw: &mut [T]) -> Result<()> {
         let (p, rows, lanes) = (self.p, self.tile.rows(), self.tile.lanes());
         let (all, outputs) = p.group_channels();
         let (image, map) = (volume(p.input), volume(p.output));
         let (grid, inside) = (p.padded(), p.input_inside());
-        let runs = self.runs(grid);
-        let starts: Vec<usize> =
-            runs.iter().flat_map(|&(start, len)| (0..len).step_by(lanes).map(move |i| start + i)).collect();
-        let offsets = self.places(grid);
+        let seen = Seen::new(p, grid, self.channels, lanes);
+        let side = seen.channels.len();
+        let run_starts = |&start: &usize| (0..seen.len()).step_by(lanes).map(move |i| start * side + i);
+        let starts: Vec<usize> = seen.runs.iter().flat_map(run_starts).collect();
+        let offsets = self.places(grid, side);
         let (plane, panels) = (offsets.len(), outputs.div_ceil(rows));
-
-        // The last vector of a run may reach beyond the last place.
-        let mut last = T::pool().take(grid.len() * self.channels + lanes)?;
-        let mut panel = T::pool().take(panels * plane * rows)?;
         let width = starts.len() * lanes;
+
+        // A channel that is a shifted volume goes on behind the last one, and the last vector of a run
+        // behind the last place. What is read there is added to sums that nobody looks at.
+        let shift = grid.taps(p).last().copied().unwrap_or(0);
+        let mut padded = T::pool().take(self.channels * grid.len() + shift)?;
+        let mut last = T::pool().take(grid.len() * side + lanes)?;
+        let mut panel = T::pool().take(panels * plane * rows)?;
         let mut sums = T::pool().take(panels * rows * width)?;
         sums.fill(T::zero());
-        // Rows of the last panel without a channel, and lanes behind the last place: their sums are not
-        // looked at, but should be numbers.
+        // Rows of the last panel without a channel.
         panel.fill(T::zero());
-        let end = last.len() - lanes;
-        last[end..].fill(T::zero());
         for n in samples {
             let x = &x[((n * p.groups as usize + self.group) * all + self.first) * image..];
             let dy = &dy[(n * p.groups as usize + self.group) * outputs * map..];
-            grid.lay_channels_last(x, &inside, self.channels, &mut last);
+            grid.lay(&x[..self.channels * image], &inside, &mut padded);
+            interleave(&padded, |c| seen.channels[c], side, grid.len(), &mut last, side);
             for d in 0..p.output[0] as usize {
                 for (i, panel) in panel.chunks_exact_mut(plane * rows).enumerate() {
-                    let height = rows.min(outputs - i * rows);
-                    interleave(&dy[i * rows * map + d * plane..], map, height, plane, panel, rows);
+                    let start = |o: usize| (i * rows + o) * map + d * plane;
+                    interleave(dy, start, rows.min(outputs - i * rows), plane, panel, rows);
                 }
-                let x = &last[grid.at([d * p.stride[0] as usize, 0, 0]) * self.channels..];
+                let x = &last[grid.at([d * p.stride[0] as usize, 0, 0]) * side..];
                 for (panel, sums) in panel.chunks_exact(plane * rows).zip(sums.chunks_exact_mut(rows * width))
                 {
-                    for (v, count) in in_tiles(starts.len()) {
+                    for (v, count) in self.tile.cut(starts.len()) {
                         let (starts, sums) = (&starts[v..v + count], &mut sums[v * lanes..]);
                         self.tile.run(panel, x, starts, &offsets, sums, width, true);
                     }
                 }
             }
         }
-        // From [output, run, tap of the run, channel] to the order of the weights.
-        let taps = volume(p.kernel);
-        for (dw, sums) in dw.chunks_exact_mut(self.channels * taps).zip(sums.chunks_exact(width)) {
-            let mut at = 0;
-            let mut tap = 0;
-            for &(_, len) in &runs {
-                for i in 0..len {
-                    dw[i % self.channels * taps + tap + i / self.channels] = sums[at + i];
-                }
-                at += len.next_multiple_of(lanes);
-                tap += len / self.channels;
-            }
-        }
+        self.keep(&seen, &sums, width, dw);
         Ok(())
     }
 
-    /// The runs of inputs that a place sees, `(start, length)` in numbers: one for each row of the
-    /// kernel, or for each tap where they are not neighbours.
-    fn runs(&self, grid: Grid) -> Vec<(usize, usize)> {
-        let width = self.p.kernel[2] as usize;
-        let together = if self.p.dilation[2] == 1 { width } else { 1 };
-        let taps = grid.taps(self.p);
-        taps.iter().step_by(together).map(|tap| (tap * self.channels, together * self.channels)).collect()
+    /// From `[output, run, tap of the run, channel]` to the order of the weights.
+    fn keep(&self, seen: &Seen, sums: &[T], width: usize, dw: &mut [T]) {
+        let taps = volume(self.p.kernel);
+        for (dw, sums) in dw.chunks_exact_mut(self.channels * taps).zip(sums.chunks_exact(width)) {
+            let runs = sums.chunks_exact(seen.len().next_multiple_of(self.tile.lanes()));
+            for (run, sums) in runs.enumerate() {
+                for (i, &sum) in sums[..seen.len()].iter().enumerate() {
+                    let (tap, channel) = (i / seen.channels.len(), i % seen.channels.len());
+                    // A channel that stands for a row of the kernel.
+                    let (row, channel) = (run + channel / self.channels, channel % self.channels);
+                    dw[channel * taps + row * seen.taps + tap] = sum;
+                }
+            }
+        }
     }
 
     /// Where the places of an output plane begin.
-    fn places(&self, grid: Grid) -> Offsets {
+    fn places(&self, grid: Grid, side: usize) -> Offsets {
         let [_, height, width] = self.p.output.map(|size| size as usize);
         let [_, sh, sw] = self.p.stride.map(|size| size as usize);
         let places = (0..height).flat_map(|h| (0..width).map(move |w| [0, h * sh, w * sw]));
-        places.map(|place| grid.at(place) * self.channels).collect()
+        places.map(|place| grid.at(place) * side).collect()
     }
 }

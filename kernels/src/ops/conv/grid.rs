@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use super::Conv;
 use crate::Float;
-use crate::ops::matmul::pack::interleave;
 use crate::ops::matmul::tile::Offsets;
 
 /// The sizes of a volume with room for the border: what a flat position in it means.
@@ -90,23 +89,6 @@ impl Grid {
                     let places = to[first..].iter_mut().step_by(inside.step[2]);
                     places.zip(from).for_each(|(to, &from)| *to = from);
                 }
-            }
-        }
-    }
-
-    /// Copies channels into one zeroed volume of this grid, the channels of a place side by side.
-    // from: [channels, sizes]   to: [grid, channels]
-    pub fn lay_channels_last<T: Float>(self, from: &[T], inside: &Inside, channels: usize, to: &mut [T]) {
-        let volume: usize = inside.sizes.iter().product();
-        let (elements, first) = inside.row(self.width());
-        for (row, to) in self.rows(inside).zip(to.chunks_exact_mut(self.width() * channels)) {
-            let count = if row.is_some() { elements.len() } else { 0 };
-            let end = (first + count) * channels;
-            to[..first * channels].fill(T::zero());
-            to[end..].fill(T::zero());
-            if let Some(row) = row {
-                let from = &from[row * inside.sizes[2] + elements.start..];
-                interleave(from, volume, channels, count, &mut to[first * channels..end], channels);
             }
         }
     }

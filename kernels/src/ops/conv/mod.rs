@@ -19,7 +19,6 @@ mod grid;
 
 use crate::dtype::for_float;
 use crate::error::shape_error;
-use crate::ops::matmul::tile::Tile;
 use crate::storage::same_device_and_dtype;
 use crate::{Device, Error, Result, Storage};
 
@@ -209,7 +208,7 @@ pub fn forward_rung(
             let (x, w, y) = (x.as_slice::<T>()?, w.as_slice()?, y.as_mut_slice()?);
             match rung.checked_sub(1) {
                 None => cpu::forward(p, x, w, bias, y),
-                Some(form) => cpu_tiled::forward(&Tile::form(form), p, x, w, bias, y)?,
+                Some(form) => cpu_tiled::forward(form, p, x, w, bias, y)?,
             }
         }),
         gpu => gpu::forward(&gpu, rung, p, x, w, bias, &mut y)?,
@@ -231,7 +230,7 @@ pub fn backward_input_rung(rung: usize, p: &Conv, dy: &Storage, w: &Storage) -> 
             let (dy, w, dx) = (dy.as_slice::<T>()?, w.as_slice()?, dx.as_mut_slice()?);
             match rung.checked_sub(1) {
                 None => cpu::backward_input(p, dy, w, dx),
-                Some(form) => cpu_tiled::backward_input(&Tile::form(form), p, dy, w, dx)?,
+                Some(form) => cpu_tiled::backward_input(form, p, dy, w, dx)?,
             }
         }),
         gpu => gpu::backward_input(&gpu, rung, p, dy, w, &mut dx)?,
@@ -253,7 +252,7 @@ pub fn backward_weight_rung(rung: usize, p: &Conv, dy: &Storage, x: &Storage) ->
             let (dy, x, dw) = (dy.as_slice::<T>()?, x.as_slice()?, dw.as_mut_slice()?);
             match rung.checked_sub(1) {
                 None => cpu::backward_weight(p, dy, x, dw),
-                Some(form) => cpu_weight::backward_weight(&Tile::form(form), p, dy, x, dw)?,
+                Some(form) => cpu_weight::backward_weight(form, p, dy, x, dw)?,
             }
         }),
         gpu => gpu::backward_weight(&gpu, rung, p, dy, x, &mut dw)?,

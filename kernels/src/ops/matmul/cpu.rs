@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Matmul;
 use super::pack::interleave;
-use super::tile::{MOST, Offsets, Tile, in_tiles};
+use super::tile::{MOST, Offsets, Tile};
 use crate::{Float, Result};
 
 /// One factor, read as `[rows, cols]` however it is stored.
@@ -57,8 +57,10 @@ const COLS: usize = 480;
 const TERMS: usize = 256;
 /// Blocks wanted, so that a few threads end at about the same time, where there is work enough: a block
 /// of so many multiply-adds.
-const BLOCKS: usize = 8;
+const BLOCKS: usize = 4;
 const ENOUGH: usize = 1 << 17;
+/// The longer side of the smallest block.
+const SMALL: usize = 32;
 
 /// A block of `c`: where it begins, and its rows.
 struct Block<'a, T> {
@@ -73,7 +75,7 @@ struct Block<'a, T> {
 /// `tile.rs`) reads straight through it, and every number loaded is used 8 to 48 times. Each block of
 /// `c` is one thread's, so the order of the sum never depends on their number.
 pub fn tiled<T: Float>(
-    tile: &Tile<T>,
+    form: usize,
     p: &Matmul,
     a: &[T],
     b: &[T],
@@ -84,16 +86,19 @@ pub fn tiled<T: Float>(
     if c.is_empty() {
         return Ok(());
     }
-    let width = MOST * tile.lanes();
-    let even =
-        |size: usize, most: usize, unit: usize| size.div_ceil(size.div_ceil(most)).next_multiple_of(unit);
-    let (mut rows, cols) = (even(m, ROWS, tile.rows()), even(n, COLS, width));
-    let blocks = (m * n * k / ENOUGH).clamp(1, BLOCKS).div_ceil(p.batch as usize * n.div_ceil(cols));
-    rows = rows.min(m.div_ceil(blocks).next_multiple_of(tile.rows()));
+    let tile = Tile::new(form, m);
+    let [mut rows, mut cols] = [(m, ROWS), (n, COLS)].map(|(size, most)| size.div_ceil(size.div_ceil(most)));
+    // The longer side is cut, until there are enough blocks, or they become too small.
+    let blocks = (m * n * k / ENOUGH).clamp(1, BLOCKS).div_ceil(p.batch as usize);
+    while m.div_ceil(rows) * n.div_ceil(cols) < blocks && rows.max(cols) > SMALL {
+        let longer = if rows > cols { &mut rows } else { &mut cols };
+        *longer = longer.div_ceil(2);
+    }
+    let (rows, cols) = (rows.next_multiple_of(tile.rows()), cols.next_multiple_of(tile.lanes()));
     let work = blocks_of(c, [m, n], [rows, cols]);
     let run = |block: Block<T>| {
         let (a, b) = product(p, block.index, a, b);
-        block.compute(tile, a, b, k, bias)
+        block.compute(&tile, a, b, k, bias)
     };
     if work.len() > 1 && m * n * k > ENOUGH {
         work.into_par_iter().try_for_each(run)
@@ -137,13 +142,13 @@ impl<T: Float> Block<'_, T> {
             let terms = TERMS.min(k - first);
             let offsets: [Offsets; MOST] = std::array::from_fn(|v| Offsets::every((v + 1) * lanes, terms));
             a.columns(self.row, rows, first, terms, height, &mut a_panels);
-            for (v, count) in in_tiles(vectors) {
+            for (v, count) in tile.cut(vectors) {
                 let (col, width) = (v * lanes, count * lanes);
                 let to = &mut b_rows[col * terms..][..width * terms];
                 b.rows(first, terms, self.col + col, width.min(cols - col), width, to);
             }
             for (panel, sums) in a_panels.chunks(height * terms).zip(sums.chunks_mut(height * width)) {
-                for (v, count) in in_tiles(vectors) {
+                for (v, count) in tile.cut(vectors) {
                     let (b, offsets) = (&b_rows[v * lanes * terms..], &offsets[count - 1]);
                     tile.run(panel, b, &starts[..count], offsets, &mut sums[v * lanes..], width, first > 0);
                 }
@@ -173,7 +178,7 @@ impl<T: Float> Matrix<'_, T> {
             }
             let from = &self.data[(row + i) * self.row + term * self.col..];
             if self.col == 1 {
-                interleave(from, self.row, count, terms, to, height);
+                interleave(from, |i| i * self.row, count, terms, to, height);
             } else {
                 let from = from.chunks(self.col).map(|from| &from[..count]);
                 to.chunks_mut(height).zip(from).for_each(|(to, from)| to[..count].copy_from_slice(from));
@@ -192,7 +197,7 @@ impl<T: Float> Matrix<'_, T> {
             }
         } else {
             rows.for_each(|to| to[cols..].fill(T::zero()));
-            interleave(from, self.col, cols, terms, to, width);
+            interleave(from, |i| i * self.col, cols, terms, to, width);
         }
     }
 }

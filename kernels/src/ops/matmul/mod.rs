@@ -108,7 +108,7 @@ pub fn forward_rung(
             let (a, b, c_) = (a.as_slice::<T>()?, b.as_slice()?, c.as_mut_slice()?);
             match rung.checked_sub(1) {
                 None => cpu::plain(p, a, b, bias, c_),
-                Some(form) => cpu::tiled(&tile::Tile::form(form), p, a, b, bias, c_)?,
+                Some(form) => cpu::tiled(form, p, a, b, bias, c_)?,
             }
         }),
         gpu => {

@@ -16,18 +16,19 @@
 use super::vector::{Portable, Vector};
 use crate::Float;
 
-/// Vectors that a tile takes side by side at most.
-pub(crate) const MOST: usize = 3;
+/// Vectors that any tile takes side by side at most.
+pub(crate) const MOST: usize = 6;
 
-/// The forms of the tile, from the one that runs everywhere to the widest.
-pub const FORMS: &[&str] = &["four at a time", "AVX2", "AVX-512"];
+/// Rows of the tile for results that have so few: it takes twice as many vectors instead.
+const NARROW: usize = 2;
 
 /// One compiled form of the tile.
-pub struct Tile<T> {
+#[derive(Clone, Copy)]
+pub struct Tile<T: 'static> {
     rows: usize,
     lanes: usize,
-    /// For one, two and three vectors.
-    run: [Run<T>; MOST],
+    /// For one vector, two, and so on.
+    run: &'static [Run<T>],
 }
 
 /// `(a, b, starts, offsets, c, stride, add)`: see [`Tile::run`].
@@ -61,27 +62,11 @@ impl Offsets {
     }
 }
 
-/// Cuts `vectors` into the tiles to take them in, `(first, count)`: threes, and twos rather than a
-/// single one at the end.
-pub(crate) fn in_tiles(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
-    let mut first = 0;
-    std::iter::from_fn(move || {
-        let left = vectors - first;
-        let count = if left == 4 { 2 } else { left.min(MOST) };
-        first += count;
-        (count > 0).then_some((first - count, count))
-    })
-}
-
 impl<T: Float> Tile<T> {
-    /// The form that fits this processor best.
-    pub(crate) fn best() -> Tile<T> {
-        T::tile(FORMS.len())
-    }
-
-    /// The form of this number in [`FORMS`], or the widest below it that the processor has.
-    pub(crate) fn form(form: usize) -> Tile<T> {
-        T::tile(form)
+    /// The tile for so many rows, in the widest form that the processor has, up to `form`: 0 is the one
+    /// that runs everywhere, 1 AVX2, 2 AVX-512.
+    pub(crate) fn new(form: usize, rows: usize) -> Tile<T> {
+        T::tile(form, rows <= NARROW)
     }
 
     /// Rows of the tile: the width of the packed panels of the left factor.
@@ -94,10 +79,23 @@ impl<T: Float> Tile<T> {
         self.lanes
     }
 
+    /// Cuts `vectors` into those of one tile each, `(first, count)`, without leaving a single one for the
+    /// end: too few sums would be on their way.
+    pub(crate) fn cut(&self, vectors: usize) -> impl Iterator<Item = (usize, usize)> {
+        let most = self.run.len();
+        let mut first = 0;
+        std::iter::from_fn(move || {
+            let left = vectors - first;
+            let count = if left == most + 1 { most - 1 } else { left.min(most) };
+            first += count;
+            (count > 0).then_some((first - count, count))
+        })
+    }
+
     /// For every row `i`, vector `v` and lane `j`, with `s = sum_q a[q * rows + i] * b[starts[v] +
     /// offsets[q] + j]`: `c[i * stride + v * lanes + j] = s`, or `+= s` with `add`.
     ///
-    /// `a` is one packed panel, `rows` numbers a term; `starts` has one to three vectors.
+    /// `a` is one packed panel, `rows` numbers a term; `starts` has no more vectors than the tile takes.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn run(
         &self,
@@ -155,39 +153,48 @@ unsafe fn tile<T: Float, V: Vector<T>, const ROWS: usize, const COLS: usize>(
     }
 }
 
-/// One form: the tile of `$V` with `$ROWS` rows, for one, two and three vectors.
+/// One form: the tile of `$V`, narrow or not.
 macro_rules! form {
-    ($T:ident, $V:ty, $ROWS:literal $(, $feature:literal)?) => {{
+    ($T:ident, $V:ty, $ROWS:literal, $narrow:ident $(, $feature:literal)?) => {{
         $(#[target_feature(enable = $feature)])?
-        unsafe fn run<const COLS: usize>(
+        unsafe fn run<const ROWS: usize, const COLS: usize>(
             a: &[$T], b: &[$T], starts: &[usize], offsets: &[usize], c: &mut [$T], stride: usize, add: bool,
         ) {
-            unsafe { tile::<$T, $V, $ROWS, COLS>(a, b, starts, offsets, c, stride, add) }
+            unsafe { tile::<$T, $V, ROWS, COLS>(a, b, starts, offsets, c, stride, add) }
         }
-        Tile { rows: $ROWS, lanes: <$V as Vector<$T>>::LANES, run: [run::<1>, run::<2>, run::<3>] }
+        let lanes = <$V as Vector<$T>>::LANES;
+        if $narrow {
+            const RUN: &[Run<$T>] = &[
+                run::<NARROW, 1>, run::<NARROW, 2>, run::<NARROW, 3>, run::<NARROW, 4>, run::<NARROW, 5>, run::<NARROW, 6>,
+            ];
+            Tile { rows: NARROW, lanes, run: RUN }
+        } else {
+            const RUN: &[Run<$T>] = &[run::<$ROWS, 1>, run::<$ROWS, 2>, run::<$ROWS, 3>];
+            Tile { rows: $ROWS, lanes, run: RUN }
+        }
     }};
 }
 
 /// The forms for one type.
 macro_rules! forms {
     ($T:ident, $Wide:ident, $Half:ident) => {
-        pub fn $T(most: usize) -> Tile<$T> {
+        pub fn $T(most: usize, narrow: bool) -> Tile<$T> {
             #[cfg(target_arch = "x86_64")]
             {
                 use std::arch::x86_64::{$Half, $Wide};
                 if most > 1 && is_x86_feature_detected!("avx512f") {
-                    return form!($T, $Wide, 8, "avx512f");
+                    return form!($T, $Wide, 8, narrow, "avx512f");
                 }
                 if most > 0 && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    return form!($T, $Half, 4, "avx2,fma");
+                    return form!($T, $Half, 4, narrow, "avx2,fma");
                 }
             }
             let _ = most;
             // 64-bit ARM has 32 registers, the other baselines 16.
             #[cfg(target_arch = "aarch64")]
-            return form!($T, Portable<$T>, 8);
+            return form!($T, Portable<$T>, 8, narrow);
             #[cfg(not(target_arch = "aarch64"))]
-            form!($T, Portable<$T>, 4)
+            form!($T, Portable<$T>, 4, narrow)
         }
     };
 }
@@ -206,23 +213,22 @@ mod tests {
     /// Whole numbers, so that every form must give the exact sum.
     #[test]
     fn every_form_adds_the_same() {
-        for (form, name) in FORMS.iter().enumerate() {
-            let tile = Tile::<f32>::form(form);
-            for vectors in 1..=MOST {
-                let (terms, pitch, stride) = (5, 4 * tile.lanes, vectors * tile.lanes + 1);
+        for (form, rows) in (0..3).flat_map(|form| [(form, 1), (form, 8)]) {
+            let tile = Tile::<f32>::new(form, rows);
+            for vectors in 1..=tile.run.len() {
+                let (terms, pitch, stride) = (5, (MOST + 1) * tile.lanes, vectors * tile.lanes + 1);
                 let a: Vec<f32> = (0..terms * tile.rows).map(|i| (i % 7) as f32 - 3.0).collect();
                 let b: Vec<f32> = (0..terms * pitch).map(|i| (i % 5) as f32 - 2.0).collect();
                 let starts: Vec<usize> = (0..vectors).map(|v| v * (tile.lanes - 1) + v % 2).collect();
-                let offsets: Offsets = (0..terms).map(|q| q * pitch).collect();
                 for add in [false, true] {
                     let mut c = vec![1.0; tile.rows * stride];
-                    tile.run(&a, &b, &starts, &offsets, &mut c, stride, add);
+                    tile.run(&a, &b, &starts, &Offsets::every(pitch, terms), &mut c, stride, add);
                     for (i, j) in (0..tile.rows).flat_map(|i| (0..vectors * tile.lanes).map(move |j| (i, j)))
                     {
                         let at = starts[j / tile.lanes] + j % tile.lanes;
                         let sum: f32 = (0..terms).map(|q| a[q * tile.rows + i] * b[q * pitch + at]).sum();
-                        let expected = sum + f32::from(add);
-                        assert_eq!(c[i * stride + j], expected, "{name}: row {i}, column {j}");
+                        let expected = sum + if add { 1.0 } else { 0.0 };
+                        assert_eq!(c[i * stride + j], expected, "form {form}: row {i}, column {j}");
                     }
                 }
             }
@@ -230,12 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn vectors_are_taken_in_threes_and_twos() {
-        let counts = |n| in_tiles(n).map(|(_, count)| count).collect::<Vec<_>>();
-        assert_eq!(counts(0), []);
+    fn no_vector_is_left_alone() {
+        let tile = Tile::<f32>::new(0, 8);
+        let counts = |n| tile.cut(n).map(|(_, count)| count).collect::<Vec<_>>();
+        assert_eq!(counts(0), [0; 0]);
         assert_eq!(counts(1), [1]);
         assert_eq!(counts(4), [2, 2]);
         assert_eq!(counts(7), [3, 2, 2]);
-        assert_eq!(in_tiles(8).last(), Some((6, 2)));
+        assert_eq!(tile.cut(8).last(), Some((6, 2)));
     }
 }
