@@ -75,12 +75,17 @@ pub fn backward_input<T: Float>(form: usize, p: &Conv, dy: &[T], w: &[T], dx: &m
     // The kernel turned around: tap `t` of the turned kernel is tap `taps - 1 - t` of the kernel.
     split::pieces(&mut weights, rows * terms, rows * terms, |i, panel| {
         let (g, c) = (i / panels, i % panels * rows);
-        for (t, panel) in panel.chunks_exact_mut(rows).enumerate() {
-            let (o, tap) = (g * outputs + t / taps, taps - 1 - t % taps);
-            let weights =
-                w[o * channels * taps..][..channels * taps].iter().skip(c * taps + tap).step_by(taps);
+        let height = rows.min(channels - c);
+        if height < rows {
             panel.fill(T::zero());
-            panel.iter_mut().zip(weights).for_each(|(to, &w)| *to = w);
+        }
+        for (o, panel) in panel.chunks_exact_mut(taps * rows).enumerate() {
+            let kernels = &w[((g * outputs + o) * channels + c) * taps..];
+            interleave(kernels, |c| c * taps, height, taps, panel, rows);
+            for tap in 0..taps / 2 {
+                let (front, back) = panel.split_at_mut((taps - 1 - tap) * rows);
+                front[tap * rows..][..rows].swap_with_slice(&mut back[..rows]);
+            }
         }
     });
     // How far the kernel reaches beyond its first tap.

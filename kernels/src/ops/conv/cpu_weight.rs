@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use super::grid::Grid;
 use super::{Conv, volume};
+use crate::device::cpu::Pooled;
 use crate::ops::matmul::pack::interleave;
 use crate::ops::matmul::tile::{Offsets, Tile};
 use crate::{Float, Result, split};
@@ -58,12 +59,13 @@ pub fn backward_weight<T: Float>(form: usize, p: &Conv, dy: &[T], x: &[T], dw: &
     // [runs, groups, slices, outputs, channels of the slice, taps]
     let part = outputs * cut.channels * taps;
     let mut parts = T::pool().take(cut.runs * groups * cut.slices * part)?;
+    let panels = panels_of(tile.rows(), p, dy)?;
     parts.par_chunks_exact_mut(part).enumerate().try_for_each(|(i, sums)| {
         let (run, g, slice) = (i / (groups * cut.slices), i / cut.slices % groups, i % cut.slices);
         let first = slice * cut.channels;
         let slice = Slice { tile, p, group: g, first, channels: cut.channels.min(channels - first) };
         let samples = run * cut.samples..(p.batch as usize).min((run + 1) * cut.samples);
-        slice.sum(samples, dy, x, sums)
+        slice.sum(samples, &panels, x, sums)
     })?;
     split::pieces(dw, channels * taps, channels * taps * cut.runs, |row, dw| {
         let (g, o) = (row / outputs, row % outputs);
@@ -77,6 +79,27 @@ pub fn backward_weight<T: Float>(form: usize, p: &Conv, dy: &[T], x: &[T], dw: &
         }
     });
     Ok(())
+}
+
+/// `dy` in panels of `rows` output channels, those of a place side by side: `[N, groups, OD, panels,
+/// OH * OW, rows]`, with zeros for the channels that the last panel lacks.
+fn panels_of<T: Float>(rows: usize, p: &Conv, dy: &[T]) -> Result<Pooled<T>> {
+    let (_, outputs) = p.group_channels();
+    let (map, depth) = (volume(p.output), p.output[0] as usize);
+    let (plane, panels) = (map / depth, outputs.div_ceil(rows));
+    let mut all = T::pool().take(p.batch as usize * p.groups as usize * depth * panels * plane * rows)?;
+    let size = panels * plane * rows;
+    split::pieces(&mut all, size, size, |i, to| {
+        let dy = &dy[i / depth * outputs * map + i % depth * plane..];
+        for (panel, to) in to.chunks_exact_mut(plane * rows).enumerate() {
+            let height = rows.min(outputs - panel * rows);
+            if height < rows {
+                to.fill(T::zero());
+            }
+            interleave(dy, |o| (panel * rows + o) * map, height, plane, to, rows);
+        }
+    });
+    Ok(all)
 }
 
 /// Some input channels of one group.
@@ -121,10 +144,11 @@ impl Seen {
 
 impl<T: Float> Slice<'_, T> {
     /// What the samples contribute to the gradient of these channels. dw: [outputs, channels, taps]
+    // dy: see `panels_of`
     fn sum(&self, samples: Range<usize>, dy: &[T], x: &[T], dw: &mut [T]) -> Result<()> {
         let (p, rows, lanes) = (self.p, self.tile.rows(), self.tile.lanes());
         let (all, outputs) = p.group_channels();
-        let (image, map) = (volume(p.input), volume(p.output));
+        let image = volume(p.input);
         let (grid, inside) = (p.padded(), p.input_inside());
         let seen = Seen::new(p, grid, self.channels, lanes);
         let side = seen.channels.len();
@@ -139,24 +163,18 @@ impl<T: Float> Slice<'_, T> {
         let shift = grid.taps(p).last().copied().unwrap_or(0);
         let mut padded = T::pool().take(self.channels * grid.len() + shift)?;
         let mut last = T::pool().take(grid.len() * side + lanes)?;
-        let mut panel = T::pool().take(panels * plane * rows)?;
         let mut sums = T::pool().take(panels * rows * width)?;
         sums.fill(T::zero());
-        // Rows of the last panel without a channel.
-        panel.fill(T::zero());
         for n in samples {
             let x = &x[((n * p.groups as usize + self.group) * all + self.first) * image..];
-            let dy = &dy[(n * p.groups as usize + self.group) * outputs * map..];
             grid.lay(&x[..self.channels * image], &inside, &mut padded);
             interleave(&padded, |c| seen.channels[c], side, grid.len(), &mut last, side);
-            for d in 0..p.output[0] as usize {
-                for (i, panel) in panel.chunks_exact_mut(plane * rows).enumerate() {
-                    let start = |o: usize| (i * rows + o) * map + d * plane;
-                    interleave(dy, start, rows.min(outputs - i * rows), plane, panel, rows);
-                }
+            let depth = p.output[0] as usize;
+            for d in 0..depth {
+                let plane_of = (n * p.groups as usize + self.group) * depth + d;
+                let dy = &dy[plane_of * panels * plane * rows..][..panels * plane * rows];
                 let x = &last[grid.at([d * p.stride[0] as usize, 0, 0]) * side..];
-                for (panel, sums) in panel.chunks_exact(plane * rows).zip(sums.chunks_exact_mut(rows * width))
-                {
+                for (panel, sums) in dy.chunks_exact(plane * rows).zip(sums.chunks_exact_mut(rows * width)) {
                     for (v, count) in self.tile.cut(starts.len()) {
                         let (starts, sums) = (&starts[v..v + count], &mut sums[v * lanes..]);
                         self.tile.run(panel, x, starts, &offsets, sums, width, true);

@@ -44,6 +44,11 @@ fn compiled_for<const WIDE: bool>(body: impl FnOnce()) {
     body();
 }
 
+/// Runs a loop, compiled for the widest registers of the two that the processor has.
+pub(crate) fn widest(body: impl FnOnce()) {
+    if has_wide() { compiled_for::<true>(body) } else { compiled_for::<false>(body) }
+}
+
 /// Whether the processor has the registers that `WIDE` loops want.
 pub fn has_wide() -> bool {
     #[cfg(target_arch = "x86_64")]

@@ -2,6 +2,8 @@
 
 /// Rows that are interleaved in one go.
 const ROWS: usize = 8;
+/// Columns that are, so that the block stays in the first-level cache while row after row goes in.
+const COLS: usize = 64;
 
 /// `to[j * width + i] = from[start(i) + j]` for `i < rows`, `j < cols`: rows become columns of a block
 /// whose own rows are `width` apart.
@@ -13,14 +15,16 @@ pub(crate) fn interleave<T: Copy>(
     to: &mut [T],
     width: usize,
 ) {
-    let row = |i: usize| &from[start(i)..][..cols];
-    let mut first = 0;
-    while first + ROWS <= rows {
-        some_rows::<T, ROWS>(std::array::from_fn(|i| row(first + i)), &mut to[first..], width);
-        first += ROWS;
-    }
-    for first in first..rows {
-        some_rows([row(first)], &mut to[first..], width);
+    for (first, to) in (0..cols).step_by(COLS).zip(to.chunks_mut(COLS * width)) {
+        let part = |i: usize| &from[start(i) + first..][..COLS.min(cols - first)];
+        let mut row = 0;
+        while row + ROWS <= rows {
+            some_rows::<T, ROWS>(std::array::from_fn(|i| part(row + i)), &mut to[row..], width);
+            row += ROWS;
+        }
+        for row in row..rows {
+            some_rows([part(row)], &mut to[row..], width);
+        }
     }
 }
 
@@ -40,7 +44,9 @@ mod tests {
 
     #[test]
     fn rows_become_columns() {
-        for (rows, cols, pitch, width) in [(1, 4, 4, 1), (8, 5, 6, 8), (19, 3, 3, 24), (3, 0, 2, 3)] {
+        for (rows, cols, pitch, width) in
+            [(1, 4, 4, 1), (8, 5, 6, 8), (19, 3, 3, 24), (3, 0, 2, 3), (9, 150, 151, 9)]
+        {
             let from: Vec<usize> = (0..rows * pitch).collect();
             let mut to = vec![usize::MAX; cols * width];
             interleave(&from, |i| i * pitch, rows, cols, &mut to, width);

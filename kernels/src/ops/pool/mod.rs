@@ -13,6 +13,7 @@
 //! A NaN in a window is its maximum.
 
 mod cpu;
+mod cpu_pairs;
 mod cpu_rows;
 #[cfg(test)]
 mod tests;
@@ -24,8 +25,9 @@ use crate::error::shape_error;
 use crate::storage::same_device;
 use crate::{DType, Device, Result, Storage};
 
-/// The kernels from the plain one up: one output at a time, and whole rows of outputs.
-pub const RUNGS: &[&str] = &["plain", "rows"];
+/// The kernels from the plain one up: one output at a time, whole rows of outputs, and, for a maximum of
+/// pairs, without looking back.
+pub const RUNGS: &[&str] = &["plain", "rows", "pairs"];
 /// The kernels on a GPU: one output at a time, and four in a column.
 pub const GPU_RUNGS: &[&str] = &["plain", "columns"];
 
@@ -219,6 +221,8 @@ pub fn max_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<(Storage, 
         Device::Cpu => for_float!("max_pool", x.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::max_forward::<T>,
+                1 => cpu_rows::max_forward::<T>,
+                _ if p.is_pairs() => cpu_pairs::max_forward::<T>,
                 _ => cpu_rows::max_forward::<T>,
             };
             kernel(p, x.as_slice()?, y.as_mut_slice()?, argmax.as_mut_slice()?)
@@ -250,6 +254,8 @@ pub fn max_backward_rung(rung: usize, p: &Pool, argmax: &Storage, dy: &Storage) 
         Device::Cpu => for_float!("max_pool_backward", dy.dtype(), T => {
             let kernel = match rung {
                 0 => cpu::max_backward::<T>,
+                1 => cpu_rows::max_backward::<T>,
+                _ if p.is_pairs() => cpu_pairs::max_backward::<T>,
                 _ => cpu_rows::max_backward::<T>,
             };
             kernel(p, argmax.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?)
