@@ -3,6 +3,7 @@
 
 use super::{Adagrad, Adam, RmsProp, Sgd};
 use crate::Float;
+use crate::ops::elementwise::cpu::widest;
 
 pub fn sgd<T: Float>(p: &Sgd, w: &mut [T], g: &[T], state: Vec<&mut [T]>) {
     let (lr, momentum, mix) = (T::of(p.lr), T::of(p.momentum), T::of(p.mix));
@@ -98,6 +99,13 @@ fn sized<T, const N: usize>(state: Vec<&mut [T]>) -> [&mut [T]; N] {
     state.try_into().ok().expect("the host function counted the state buffers")
 }
 
+/// `x`, or 0 where it is too small for a normal number of its type. The averages of a weight that gets no
+/// gradient any more fade to such, and processors take a hundred times as long over them.
+#[inline(always)]
+fn normal<T: Float>(x: T) -> T {
+    if x.abs() < T::min_positive_value() { T::zero() } else { x }
+}
+
 /// Applies `rule` to every element, on several threads when there are many.
 fn each<T: Float, const N: usize>(
     w: &mut [T],
@@ -107,12 +115,15 @@ fn each<T: Float, const N: usize>(
 ) {
     const CHUNK: usize = 16 * 1024;
     if w.len() <= CHUNK {
-        for (i, (w, &g)) in w.iter_mut().zip(g).enumerate() {
-            let (next, kept) = rule(*w, g, std::array::from_fn(|k| state[k][i]));
-            *w = next;
-            (0..N).for_each(|k| state[k][i] = kept[k]);
-        }
-        return;
+        let (n, g) = (w.len(), &g[..w.len()]);
+        let mut state = state.each_mut().map(|s| &mut s[..n]);
+        return widest(|| {
+            for i in 0..n {
+                let (next, kept) = rule(w[i], g[i], std::array::from_fn(|k| state[k][i]));
+                w[i] = next;
+                (0..N).for_each(|k| state[k][i] = normal(kept[k]));
+            }
+        });
     }
     let middle = w.len() / 2;
     let (w0, w1) = w.split_at_mut(middle);
