@@ -11,6 +11,7 @@ pub mod losses;
 pub mod luna;
 pub mod metrics;
 pub mod mnist;
+mod option;
 pub mod penalty;
 pub mod plot;
 pub mod tensorboard;

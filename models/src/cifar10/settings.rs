@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cifar2::at_least_one;
-use crate::{Error, Result};
+use crate::Result;
+use crate::option::{above_zero, at_least_one};
 
 /// What a run is told on the command line.
 #[derive(Debug, Clone)]
@@ -52,15 +52,11 @@ impl Default for Settings {
 
 impl Settings {
     /// # Errors
-    /// [`Error::Usage`] names a setting that is out of range, its value and what is allowed.
+    /// [`Error::Usage`](crate::Error::Usage) names a setting that is out of range, its value and what is allowed.
     pub(super) fn check(&self) -> Result<()> {
         at_least_one("--epochs", self.epochs)?;
         at_least_one("--batch-size", self.batch_size)?;
-        let lr = self.lr;
-        if !(lr.is_finite() && lr > 0.0) {
-            return Err(Error::Usage(format!("--lr {lr}: it must be a finite number above 0")));
-        }
-        Ok(())
+        above_zero("--lr", self.lr)
     }
 }
 

@@ -17,6 +17,5 @@ pub use predictions::draw_predictions;
 pub use run::{run, summary};
 pub use see::{SeeSettings, apply_kernel, convolution_by_hand, see};
 pub use settings::Settings;
-pub(crate) use settings::at_least_one;
 pub use table::{TableSettings, run_table};
 pub use variants::{MODELS, Printed, Quirks, Span, Variant};

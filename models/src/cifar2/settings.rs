@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use voxgrad_engine::nn::Module;
 
 use super::variants::{Quirks, Variant};
+use crate::option::{above_zero, at_least_one};
 use crate::{Error, Result};
 
 /// More blocks than this are a slip of the keyboard.
@@ -112,9 +113,7 @@ impl Settings {
         let usage = |message: String| Err(Error::Usage(message));
         at_least_one("--epochs", self.epochs)?;
         at_least_one("--batch-size", self.batch_size)?;
-        if let Some(lr) = self.lr.filter(|lr| !(lr.is_finite() && *lr > 0.0)) {
-            return usage(format!("--lr {lr}: it must be a finite number above 0"));
-        }
+        self.lr.map_or(Ok(()), |lr| above_zero("--lr", lr))?;
         let variant = Variant::by_name("--model", &self.model)?;
         if variant.n_blocks.is_none() {
             let given = self.n_blocks.map(|n| format!("--n-blocks {n}"));
@@ -134,15 +133,6 @@ impl Settings {
             quirks: self.quirks.or(printed),
             lr: self.lr.unwrap_or(variant.lr),
         })
-    }
-}
-
-/// # Errors
-/// [`Error::Usage`] when `value`, that of `option`, is 0.
-pub(crate) fn at_least_one(option: &str, value: usize) -> Result<()> {
-    match value {
-        0 => Err(Error::Usage(format!("{option} 0: it must be a whole number from 1 up"))),
-        _ => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ use super::scans::Scans;
 use super::settings::ScanSettings;
 use super::tables::CandidateInfo;
 use crate::data::Places;
+use crate::option::at_least_one;
 use crate::trainer::{Console, Outcome};
 use crate::{Error, Result};
 
@@ -256,9 +257,7 @@ impl Default for DrawSettings {
 /// For settings out of range, a folder that has tables already, and a disk that refuses.
 pub fn draw(settings: &DrawSettings, console: &mut Console) -> Result<Outcome> {
     let DrawSettings { scans, out, candidates, seed } = settings;
-    if *scans == 0 {
-        return Err(Error::Usage("--scans 0: it must be a whole number from 1 up".into()));
-    }
+    at_least_one("--scans", *scans)?;
     let phantom = Phantom { seed: *seed, candidates: *candidates, ..Phantom::default() };
     with_estimate(console, "Drawing scans", *scans, |progress| phantom.write_scans(out, *scans, progress))?;
     console.say(&format!("{scans} scans and their tables are in {}", out.display()));

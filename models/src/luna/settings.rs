@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::augment::Augmentation;
 use super::dataset::Split;
 use super::model::BiasInit;
+use crate::option::{above_zero, at_least_one};
 use crate::{Error, Result};
 
 /// Which training a run is.
@@ -227,23 +228,16 @@ impl Settings {
     /// [`Error::Usage`] names the setting, its value and what is allowed.
     pub(super) fn check(&self) -> Result<Vec<Plan>> {
         let usage = |message: String| Err(Error::Usage(message));
-        let counts = [
-            ("--epochs", self.epochs.unwrap_or(1)),
-            ("--batch-size", self.batch_size),
-            ("--samples-per-epoch", self.samples_per_epoch.unwrap_or(1)),
-        ];
-        if let Some((option, _)) = counts.iter().find(|(_, value)| *value == 0) {
-            return usage(format!("{option} 0: it must be a whole number from 1 up"));
-        }
+        at_least_one("--epochs", self.epochs.unwrap_or(1))?;
+        at_least_one("--batch-size", self.batch_size)?;
+        at_least_one("--samples-per-epoch", self.samples_per_epoch.unwrap_or(1))?;
         if self.val_stride < 2 {
             let stride = self.val_stride;
             return usage(format!(
                 "--val-stride {stride}: it must be 2 or more, or nothing is left to learn from"
             ));
         }
-        if !(self.lr.is_finite() && self.lr > 0.0) {
-            return usage(format!("--lr {}: it must be a finite number above 0", self.lr));
-        }
+        above_zero("--lr", self.lr)?;
         for (option, name) in [("--tb-prefix", &self.tb_prefix), ("COMMENT", &self.comment)] {
             let Some(name) = name else { continue };
             if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {

@@ -9,6 +9,7 @@ use voxgrad_engine::nn::Sequential;
 use voxgrad_engine::optim::{Adam, Optimizer, SGD};
 
 use super::net::{self, Activation};
+use crate::option::{above_zero, at_least_one};
 use crate::{Error, Result};
 
 /// What a run is told on the command line.
@@ -132,16 +133,10 @@ impl Settings {
     /// # Errors
     /// [`Error::Usage`] names the setting, its value and what is allowed.
     pub(super) fn check(&self) -> Result<Plan> {
-        for (option, value) in
-            [("--epochs", self.epochs), ("--patience", self.patience), ("--batch-size", self.batch_size)]
-        {
-            if value == 0 {
-                return Err(Error::Usage(format!("{option} 0: it must be a whole number from 1 up")));
-            }
-        }
-        if let Some(lr) = self.lr.filter(|lr| !(lr.is_finite() && *lr > 0.0)) {
-            return Err(Error::Usage(format!("--lr {lr}: it must be a finite number above 0")));
-        }
+        at_least_one("--epochs", self.epochs)?;
+        at_least_one("--patience", self.patience)?;
+        at_least_one("--batch-size", self.batch_size)?;
+        self.lr.map_or(Ok(()), |lr| above_zero("--lr", lr))?;
         let method = named("--optimizer", &self.optimizer, &Method::ALL)?;
         Ok(Plan {
             activation: named("--activation", &self.activation, &Activation::ALL)?,

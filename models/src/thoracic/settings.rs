@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::losses::Loss;
+use crate::option::at_least_one;
 use crate::{Error, Result};
 
 /// What a run is told on the command line.
@@ -51,7 +52,7 @@ impl Default for Settings {
 }
 
 /// The losses of one output for two classes, coded 0 and 1.
-const LOSSES: [Loss; 5] = [
+pub const LOSSES: [Loss; 5] = [
     Loss::BinaryCrossEntropy,
     Loss::BinaryCrossEntropyWithLogits,
     Loss::MeanSquared,
@@ -65,11 +66,8 @@ impl Settings {
     /// # Errors
     /// [`Error::Usage`] names the setting, its value and what is allowed.
     pub(super) fn check(&self) -> Result<Loss> {
-        for (option, value) in [("--epochs", self.epochs), ("--batch-size", self.batch_size)] {
-            if value == 0 {
-                return Err(Error::Usage(format!("{option} 0: it must be a whole number from 1 up")));
-            }
-        }
+        at_least_one("--epochs", self.epochs)?;
+        at_least_one("--batch-size", self.batch_size)?;
         let loss: Loss = self.loss.parse().map_err(|e| Error::Usage(format!("--loss: {e}")))?;
         if !LOSSES.contains(&loss) {
             let names = LOSSES.map(|loss| loss.to_string()).join(", ");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::option::at_least_one;
 use crate::{Error, Result};
 
 /// What the lesson is told on the command line.
@@ -44,9 +45,9 @@ impl Settings {
     /// # Errors
     /// [`Error::Usage`] names the setting and what it needs.
     pub(super) fn check(&self) -> Result<()> {
+        at_least_one("--batch-size", self.batch_size)?;
         let usage = |message: &str| Err(Error::Usage(message.into()));
         match self {
-            Settings { batch_size: 0, .. } => usage("--batch-size 0: it must be a whole number from 1 up"),
             Settings { image: Some(_), weights: None, .. } => {
                 usage("--image: a network with random weights knows no classes; give it --weights FILE")
             }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::row::Row;
 use super::saved::{self, Saved};
-use crate::cifar2::settings::{Plan, Settings, at_least_one};
+use crate::cifar2::settings::{Plan, Settings};
 use crate::cifar2::variants::{MODELS, Quirks, Variant};
+use crate::option::at_least_one;
 use crate::{Error, Result};
 
 /// More seeds than this are a slip of the keyboard.
