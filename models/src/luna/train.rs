@@ -19,15 +19,13 @@ use super::model::LunaModel;
 use super::settings::{Config, Plan, Settings};
 use super::tables::CandidateInfo;
 use super::watch::Watch;
-use crate::trainer::{self, Best, Console, EpochMetrics, Loaders, Outcome, RunDir, Trainer};
+use crate::trainer::{self, BUILD, Best, Console, EpochMetrics, Loaders, Outcome, RunDir, Trainer};
 use crate::{Error, Result};
 
 /// The book's.
 const MOMENTUM: f64 = 0.99;
 /// The book's number of samples in a balanced epoch; fewer candidates than that are seen once.
 const BALANCED_SAMPLES: usize = 200_000;
-
-const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
 /// Trains the book's network to tell nodules from what looks like them, and writes what came of it to
 /// `settings.out`, each training to a folder of its name. `stop` is asked, when the training begins, for the
@@ -45,20 +43,20 @@ pub fn train(
     let plans = settings.check()?;
     let device = Device::by_name(&settings.device)?;
     let mut runs = open(settings, &plans)?;
-    console.say(&format!("Device: {device}"));
-    console.say(match BUILD {
-        "debug" => "Build: debug. Warning: this is many times slower than `cargo run --release`",
-        _ => "Build: release",
-    });
+    console.say_setup(&device);
     let lesson = Lesson::prepare(settings, device, console)?;
+    plans.iter().try_for_each(|plan| lesson.sampler(settings, plan).map(drop))?;
+    // All of them before any training: the second half of an older lesson is not taken for this one's when
+    // this one is stopped in its first half, and settings that don't fit are refused at once.
+    for (plan, (run, resume)) in plans.iter().zip(&mut runs) {
+        run.begin(&lesson.config(settings, plan)?, *resume, console)?;
+    }
     let stop = stop()?;
     let mut rows = Vec::new();
-    for (plan, (run, resume)) in plans.iter().zip(&mut runs) {
+    for (plan, (run, resume)) in plans.iter().zip(&runs) {
         let (outcome, history) = lesson.train(settings, plan, run, *resume, console, &stop)?;
-        if let Outcome::Stopped { epochs, batches } = outcome {
-            let (epoch, out) = (epochs + 1, run.path().display());
-            console.say(&format!("Stopped in epoch {epoch} after batch {batches}; all is saved in {out}"));
-            console.say("The same command with --resume goes on from here");
+        if let Outcome::Stopped { .. } = outcome {
+            console.say_stopped(outcome, run);
             return Ok(outcome);
         }
         rows.extend(table_rows(plan, &history));
@@ -105,13 +103,13 @@ impl Lesson {
         Ok(Lesson { data_md5: fingerprint(&found), device, found, train, val })
     }
 
-    /// One training in the directory `run`, new or from where it stopped. Returns how it ended, and the
-    /// measurements of all epochs.
+    /// One training in the directory `run`, which has begun: new, or from where it stopped. Returns how it
+    /// ended, and the measurements of all epochs.
     fn train(
         &self,
         settings: &Settings,
         plan: &Plan,
-        run: &mut RunDir,
+        run: &RunDir,
         resume: bool,
         console: &mut Console,
         stop: &AtomicBool,
@@ -121,23 +119,12 @@ impl Lesson {
         let model = LunaModel::new(settings.init.0)?;
         model.to(&self.device)?;
         let mut optimizer = SGD::new(model.parameters(), settings.lr)?.momentum(MOMENTUM)?;
-        let samples = |candidates: &[CandidateInfo], augmentation| {
-            LunaDataset::new(self.found.crops.clone(), candidates.to_vec(), augmentation)
-        };
-        let train = samples(&self.train, plan.augmentation);
-        let val = samples(&self.val, Augmentation::NONE);
+        let train = self.dataset(&self.train, plan.augmentation);
+        let val = self.dataset(&self.val, Augmentation::NONE);
         describe(&train, "training", plan.balanced, console);
         describe(&val, "validation", false, console);
 
-        let per_epoch = settings.samples_per_epoch.unwrap_or(train.len().min(BALANCED_SAMPLES));
-        let sampler = if plan.balanced { Some(train.balanced(per_epoch)?) } else { None };
-        let loaders = self.loaders(settings, train, sampler, val)?;
-        let config = self.config(settings, plan, model.num_parameters(), loaders.train.samples());
-        if resume {
-            run.check_resume(&config)?;
-        } else if let Some(aside) = run.start(&config)? {
-            console.say(&format!("The older run in {} is now in {}", run.path().display(), aside.display()));
-        }
+        let loaders = self.loaders(settings, train, self.sampler(settings, plan)?, val)?;
 
         let done = trainer::saved(run.path())?.map_or(0, |history| history.len());
         let batches = [loaders.train.len(), loaders.val.len()];
@@ -146,8 +133,8 @@ impl Lesson {
             plan.epochs, batches[0], batches[1], settings.batch_size
         ));
         let progress = (settings.estimates && !console.has_bar()).then(Console::stdout);
-        let (per_epoch, crops) = (loaders.train.samples(), self.found.crops.clone());
-        let mut watch = Watch::new(done, batches, per_epoch, crops, progress);
+        let mut watch =
+            Watch::new(done, batches, self.samples(settings, plan), self.found.crops.clone(), progress);
         let [trn, val] = ["trn", "val"].map(|side| tensorboard_folder(run, settings, side));
         watch.write_tensorboard([&trn, &val])?;
 
@@ -157,7 +144,7 @@ impl Lesson {
         trainer.report(|_| None);
         if resume {
             trainer.resume(plan.epochs)?;
-            run.write_config(&config)?;
+            run.write_config(&self.config(settings, plan)?)?;
         }
         let outcome = trainer.fit(plan.epochs, stop)?;
         let history = trainer.history().to_vec();
@@ -165,6 +152,22 @@ impl Lesson {
             self.draw(run, &model, &history, console)?;
         }
         Ok((outcome, history))
+    }
+
+    fn dataset(&self, candidates: &[CandidateInfo], augmentation: Augmentation) -> LunaDataset {
+        LunaDataset::new(self.found.crops.clone(), candidates.to_vec(), augmentation)
+    }
+
+    /// What chooses the samples of an epoch, where not all are seen once.
+    ///
+    /// # Errors
+    /// When there is nothing to balance: no nodule to train on, or nothing else.
+    fn sampler(&self, settings: &Settings, plan: &Plan) -> Result<Option<BalancedSampler>> {
+        if !plan.balanced {
+            return Ok(None);
+        }
+        let train = self.dataset(&self.train, plan.augmentation);
+        train.balanced(self.samples(settings, plan)).map(Some)
     }
 
     fn loaders(
@@ -205,11 +208,20 @@ impl Lesson {
         Ok(())
     }
 
-    fn config(&self, settings: &Settings, plan: &Plan, parameters: usize, samples: usize) -> Config {
-        Config {
+    /// The samples of an epoch of training.
+    fn samples(&self, settings: &Settings, plan: &Plan) -> usize {
+        match settings.samples_per_epoch {
+            Some(samples) if plan.balanced => samples,
+            _ if plan.balanced => self.train.len().min(BALANCED_SAMPLES),
+            _ => self.train.len(),
+        }
+    }
+
+    fn config(&self, settings: &Settings, plan: &Plan) -> Result<Config> {
+        Ok(Config {
             version: env!("CARGO_PKG_VERSION").into(),
             lesson: "luna".into(),
-            parameters,
+            parameters: LunaModel::new(settings.init.0)?.num_parameters(),
             init: settings.init.to_string(),
             balanced: plan.balanced,
             augmentation: plan.to_string(),
@@ -218,7 +230,7 @@ impl Lesson {
             momentum: MOMENTUM,
             batch_size: settings.batch_size,
             epochs: plan.epochs,
-            samples_per_epoch: samples,
+            samples_per_epoch: self.samples(settings, plan),
             seed: settings.scans.seed,
             split: settings.split.to_string(),
             val_stride: settings.val_stride,
@@ -228,7 +240,7 @@ impl Lesson {
             val_candidates: self.val.len(),
             device: self.device.to_string(),
             build: BUILD.into(),
-        }
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -15,29 +16,6 @@ const CONFIG: (&str, &str) = ("config.json", "lesson");
 
 /// What it takes to go on with a run.
 const POSITION: &str = "resume.safetensors";
-
-/// What else a run, or a table of runs, writes: a new one must not overwrite it.
-const RESULTS: [&str; 19] = [
-    POSITION,
-    "last.safetensors",
-    "best.safetensors",
-    "metrics.jsonl",
-    "loss.png",
-    "accuracy.png",
-    "predictions.png",
-    "classes.png",
-    "digits.png",
-    "test.json",
-    "compare_loss.png",
-    "compare_accuracy.png",
-    "batch.png",
-    "confusion.png",
-    "table.json",
-    "table.md",
-    "table.png",
-    "table_as_printed.png",
-    "table_runs",
-];
 
 /// Settings that may change when a run goes on: the same data may lie elsewhere. All others decide
 /// what its weights become.
@@ -56,8 +34,8 @@ impl RunDir {
     /// is writing it. An old run in it stays as it is until [`RunDir::start`].
     ///
     /// # Errors
-    /// When it can't be written, when there is nothing in it to `resume`, or when a new run would
-    /// overwrite a file that is not of an older run.
+    /// When it can't be written, when there is nothing in it to `resume`, or when a new run would lie among
+    /// files that are not of an older run.
     pub fn open(path: impl AsRef<Path>, resume: bool) -> Result<RunDir> {
         RunDir::open_with(path.as_ref(), resume.then_some(POSITION))
     }
@@ -207,25 +185,37 @@ pub(crate) fn move_aside(path: &Path) -> Result<PathBuf> {
     Ok(numbered(n))
 }
 
-/// Whether an older run with results is in `path`.
+/// Whether an older run with results is in `path`: settings that are ours, and anything besides them.
+/// Whatever a lesson writes is then moved aside as one, without a list of it here.
 ///
 /// # Errors
-/// When a file that a run writes is there, but no run that wrote it.
+/// When something is there, but no run whose it could be. Hidden files are nobody's.
 fn holds_old_run(path: &Path) -> Result<bool> {
-    let there = |name: &str| path.join(name).symlink_metadata().is_ok();
     let (config, lesson) = CONFIG;
+    let mut names = Vec::new();
+    match fs::read_dir(path) {
+        Ok(entries) => {
+            for entry in entries {
+                names.push(entry.map_err(Error::io(path))?.file_name());
+            }
+        }
+        // Not there yet, or no directory: whoever makes it says so.
+        Err(e) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&e.kind()) => return Ok(false),
+        Err(e) => return Err(Error::io(path)(e)),
+    }
+    names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
     let ours = fs::read_to_string(path.join(config))
         .ok()
         .and_then(|text| serde_json::from_str::<Value>(&text).ok())
         .is_some_and(|settings| settings.get(lesson).is_some());
     if ours {
-        return Ok(RESULTS.into_iter().any(there));
+        return Ok(names.iter().any(|name| name != config));
     }
-    match [config].into_iter().chain(RESULTS).find(|name| there(name)) {
+    match names.iter().min() {
         Some(name) => Err(Error::Run(format!(
-            "--out {}: it holds a {name} that is not of an older run and would be overwritten; \
-             give another directory",
-            path.display()
+            "--out {}: it holds a {} that is not of an older run; give an empty directory, or a new one",
+            path.display(),
+            name.display()
         ))),
         None => Ok(false),
     }
@@ -264,6 +254,10 @@ mod tests {
         assert_eq!(start().unwrap(), "run.2");
         assert_eq!(fs::read_to_string(base.path().join("run.1/metrics.jsonl")).unwrap(), "first");
         assert_eq!(fs::read_to_string(base.path().join("run.2/metrics.jsonl")).unwrap(), "second");
+        // A folder of event files, all that a run left that was killed in its first epoch.
+        fs::create_dir_all(out.join("tb/trn")).unwrap();
+        assert_eq!(start().unwrap(), "run.3");
+        assert!(base.path().join("run.3/tb/trn").is_dir() && !out.join("tb").exists());
         assert!(!out.join("metrics.jsonl").exists() && out.join("config.json").exists());
     }
 
@@ -274,7 +268,7 @@ mod tests {
             ("config.json", "{\"theme\": \"dark\"}"),
             ("config.json", "not even JSON"),
             ("loss.png", "mine"),
-            ("predictions.png", "mine"),
+            ("notes.txt", "mine"),
         ] {
             let out = tempfile::tempdir().unwrap();
             fs::write(out.path().join(name), text).unwrap();

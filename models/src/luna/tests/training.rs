@@ -171,6 +171,46 @@ fn stopped_in_an_epoch_and_resumed_it_is_the_same_run_with_any_number_of_workers
     assert!(refused.contains("val_stride was 3, now it is 2"), "{refused}");
 }
 
+/// A lesson that is stopped in its first half, where an older one has finished both, goes on with its own
+/// second half, and the older one stays whole.
+#[test]
+fn a_new_lesson_takes_nothing_of_an_older_one() {
+    let (data, base) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_scans(data.path(), 4);
+    let mut settings = settings(data.path(), base.path());
+    settings.epochs = Some(1);
+    assert_eq!(run(&settings, None).0, Outcome::Finished);
+    let files = |half: &str| {
+        let mut all = vec![base.path().join(half)];
+        let mut files = Vec::new();
+        while let Some(path) = all.pop() {
+            match path.is_dir() {
+                true => all.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path())),
+                false => files.push((
+                    path.strip_prefix(base.path().join(half)).unwrap().to_owned(),
+                    fs::read(&path).unwrap(),
+                )),
+            }
+        }
+        files.sort();
+        files
+    };
+    let older = ["unbalanced", "balanced"].map(files);
+    let (outcome, said) = run(&settings, Some("Training: unbalanced"));
+    assert!(matches!(outcome, Outcome::Stopped { epochs: 0, .. }), "{said}");
+    for (half, older) in ["unbalanced.1", "balanced.1"].into_iter().zip(older) {
+        assert!(files(half) == older && older.iter().any(|(path, _)| path.starts_with("tb")), "{half}");
+        assert!(said.contains(&format!("is now in {}", base.path().join(half).display())), "{said}");
+    }
+    let names: Vec<_> = files("balanced").into_iter().map(|(path, _)| path).collect();
+    assert!(names.iter().all(|path| path.ends_with(".lock") || path.ends_with("config.json")), "{names:?}");
+    settings.resume = true;
+    let (outcome, said) = run(&settings, None);
+    assert!(outcome == Outcome::Finished && said.contains("E1 trn"), "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("E1 val_pos")).count(), 2, "{said}");
+    assert!(!base.path().join("balanced.2").exists());
+}
+
 #[test]
 fn scans_that_cannot_be_used_are_said_and_left_out() {
     let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
