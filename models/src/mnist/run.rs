@@ -11,11 +11,11 @@ use voxgrad_engine::{Device, checkpoint, manual_seed};
 
 use super::pictures::{draw_classes, draw_digits};
 use super::settings::{Config, Plan, Settings};
-use super::test;
+use super::test::test;
 use crate::Result;
 use crate::data::mnist::{self, Mnist};
 use crate::data::{Images, Source, fingerprint};
-use crate::trainer::{Console, Every, Loaders, Outcome, RunDir, Trainer, every_epoch};
+use crate::trainer::{BUILD, Console, Every, Loaders, Outcome, RunDir, Trainer, every_epoch};
 
 /// Trains the lecture's network to read digits, tests it once with the weights of the lowest validation
 /// loss, and writes what came of it to `settings.out`. `stop` is asked, when the training begins, for
@@ -33,11 +33,7 @@ pub fn run(
     let plan = settings.check()?;
     let device = Device::by_name(&settings.device)?;
     let mut run = RunDir::open(&settings.out, settings.resume)?;
-    console.say(&format!("Device: {device}"));
-    console.say(match BUILD {
-        "debug" => "Build: debug. Warning: this is many times slower than `cargo run --release`",
-        _ => "Build: release",
-    });
+    console.say_setup(&device);
     let data = mnist::load(settings.data.as_deref(), settings.seed, console.has_bar())?;
     console.say(&format!("Data: {}", data.describe()));
 
@@ -47,11 +43,7 @@ pub fn run(
     let mut optimizer = plan.optimizer(model.parameters())?;
     console.say(&format!("Model: {plan}, {} parameters", model.num_parameters()));
     let config = config(settings, &plan, &data, &device, model.num_parameters())?;
-    if settings.resume {
-        run.check_resume(&config)?;
-    } else if let Some(aside) = run.start(&config)? {
-        console.say(&format!("The older run in {} is now in {}", run.path().display(), aside.display()));
-    }
+    run.begin(&config, settings.resume, console)?;
 
     let train = training_set(&plan, &data.train);
     draw_classes(&run.file("classes.png"), &data)?;
@@ -77,20 +69,21 @@ pub fn run(
         trainer.resume(settings.epochs)?;
         run.write_config(&config)?;
     }
-    if let Outcome::Stopped { epochs, batches } = trainer.fit(settings.epochs, &*stop()?)? {
-        let (epoch, out) = (epochs + 1, run.path().display());
-        console.say(&format!("Stopped in epoch {epoch} after batch {batches}; all is saved in {out}"));
-        console.say("The same command with --resume goes on from here");
-        return Ok(Outcome::Stopped { epochs, batches });
+    let outcome = trainer.fit(settings.epochs, &*stop()?)?;
+    let best = trainer.best().cloned();
+    if let Outcome::Stopped { .. } = outcome {
+        console.say_stopped(outcome, &run);
+        return Ok(outcome);
     }
 
-    let history = trainer.history().to_vec();
-    model.load_state_dict(&checkpoint::load(run.file("best.safetensors"))?.0)?;
-    test::test(&model, &data.test, &history, &run, &device, console)?;
+    if let Some(best) = best {
+        model.load_state_dict(&checkpoint::load(run.file("best.safetensors"))?.0)?;
+        test(&model, &data.test, &best, &run, &device, console)?;
+    }
     if !matches!(data.source, Source::Files(_)) {
         console.say(&format!("These are accuracies on {}", data.describe()));
     }
-    Ok(Outcome::Finished)
+    Ok(outcome)
 }
 
 /// Prints the layers of the network that `settings` choose, for a batch of the lecture's size: the
@@ -103,8 +96,6 @@ pub fn summary(settings: &Settings, console: &mut Console) -> Result<Outcome> {
     console.say(summary.to_string().trim_end());
     Ok(Outcome::Finished)
 }
-
-const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
 
 /// The training images, each time a little different if the plan says so: turned by up to 10 degrees,
 /// shifted by up to 2 pixels, up to 30% brighter or darker.

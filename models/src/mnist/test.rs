@@ -23,13 +23,13 @@ pub(super) struct Tested {
     pub images: usize,
 }
 
-/// Tests `model`, which has the weights of the epoch with the lowest validation loss of `history`: says
+/// Tests `model`, which has the weights of the epoch `best`, the one with the lowest validation loss: says
 /// how many images of `set` it classifies right, and what it takes for what most often; writes
 /// `test.json` and `predictions.png`.
 pub(super) fn test(
     model: &dyn Module,
     set: &Arc<Images>,
-    history: &[EpochMetrics],
+    best: &EpochMetrics,
     run: &RunDir,
     device: &Device,
     console: &mut Console,
@@ -38,14 +38,10 @@ pub(super) fn test(
     let mut seen = ConfusionMatrix::new(10);
     let classes: Vec<u32> = said.iter().map(|said| said.class).collect();
     seen.add_all(set.labels(), &classes)?;
-    let best = history.iter().min_by(|a, b| a.val_loss.total_cmp(&b.val_loss));
-    let tested =
-        Tested { epoch: best.map_or(0, |best| best.epoch), test_acc: seen.accuracy(), images: set.len() };
-    if let Some(best) = best {
-        let (epoch, loss, accuracy) = (best.epoch, best.val_loss, best.val_acc);
-        console.say(&format!("Lowest validation loss: {loss:.4}, after epoch {epoch}"));
-        console.say(&format!("Accuracy val: {accuracy:.4}, with the weights of that epoch"));
-    }
+    let EpochMetrics { epoch, val_loss, val_acc, .. } = best;
+    let tested = Tested { epoch: *epoch, test_acc: seen.accuracy(), images: set.len() };
+    console.say(&format!("Lowest validation loss: {val_loss:.4}, after epoch {epoch}"));
+    console.say(&format!("Accuracy val: {val_acc:.4}, with the weights of that epoch"));
     let wrong = set.labels().iter().zip(&classes).filter(|(truth, said)| truth != said).count();
     console.say(&format!("Accuracy test: {:.4}, {wrong} of {} wrong", tested.test_acc, set.len()));
     if let Some((truth, said, times)) = seen.most_confused() {
