@@ -158,12 +158,15 @@ impl LineChart {
         }
         for (i, (_, points)) in self.series.iter().enumerate() {
             let color = PALETTE[i % PALETTE.len()];
+            // One that others will cover is drawn wider, and looks out on both sides.
+            let same = self.series.iter().skip(i + 1).filter(|(_, later)| later == points).count() as i32;
+            let (line, dot) = (px(2 + 4 * same), px(4 + 3 * same));
             for run in points.split(|p| !is_finite(p)) {
-                chart.draw_series(LineSeries::new(run.iter().copied(), color.stroke_width(px(2) as u32)))?;
+                chart.draw_series(LineSeries::new(run.iter().copied(), color.stroke_width(line as u32)))?;
             }
             if points.len() <= MARKED {
                 let finite = points.iter().copied().filter(is_finite);
-                chart.draw_series(finite.map(|point| Circle::new(point, px(4), color.filled())))?;
+                chart.draw_series(finite.map(|point| Circle::new(point, dot, color.filled())))?;
             }
         }
         // Above all curves, in the pixels of this area.

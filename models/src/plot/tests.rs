@@ -36,6 +36,23 @@ fn curve(from: f64, to: f64, epochs: usize) -> Vec<(f64, f64)> {
     (1..=epochs).map(|e| (e as f64, at(e))).collect()
 }
 
+/// Of two curves with the same points the first is seen too, on both sides of the second.
+#[test]
+fn a_curve_that_another_covers_looks_out() {
+    let (dir, _keep) = directory();
+    let path = dir.join("same.png");
+    let points = || (1..=5).map(|epoch| (f64::from(epoch), 0.85));
+    let chart = |n: usize| {
+        let chart = LineChart::new("Accuracy").series("training", points());
+        let chart = if n == 2 { chart.series("validation", points()) } else { chart };
+        chart.save(&path).unwrap();
+        read(&path)
+    };
+    let alone = count(&chart(1), FIRST);
+    let both = chart(2);
+    assert!(count(&both, FIRST) > alone && count(&both, SECOND) > alone / 2, "{alone}");
+}
+
 #[test]
 fn curves_show_every_series() {
     let (dir, _keep) = directory();
