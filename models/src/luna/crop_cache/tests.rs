@@ -1,3 +1,6 @@
+#[path = "../../../../tests/common/require.rs"]
+mod require;
+
 use super::*;
 
 fn crop(first: f32) -> Crop {
@@ -83,6 +86,52 @@ fn a_disk_that_refuses_is_no_error() {
     assert!(notes.len() == 1 && notes[0].contains("Nothing more is kept there"), "{notes:?}");
     assert!(cache.get(&key(1)).is_some() && cache.get(&key(2)).is_none());
     assert_eq!(cache.used(), 84);
+}
+
+/// On a real disk, of 256 kB, in a mount namespace of its own. Not every user may have one: then the test is
+/// left out.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_is_no_error() {
+    use std::process::Command;
+
+    const FOLDER: &str = "VOXGRAD_TEST_FULL_DISK";
+    const NAME: &str = "luna::crop_cache::tests::a_disk_that_fills_up_is_no_error";
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let big = |index: i64| Crop { hu: vec![index as f32; 20_000], size: [20, 20, 50], start: [0; 3] };
+        let cache = CropCache::open(folder, 1 << 40).unwrap();
+        (0..20).for_each(|i| cache.put(&key(i), &big(i)));
+        let notes = cache.notes();
+        assert!(notes.len() == 1 && notes[0].contains("No space left on device"), "{notes:?}");
+        assert!(notes[0].contains("Nothing more is kept there") && !cache.is_open(), "{notes:?}");
+        let kept = (0..20).take_while(|&i| cache.get(&key(i)) == Some(big(i))).count();
+        assert!((1..20).contains(&kept) && cache.notes().is_empty(), "{kept}");
+        let scan = cache.path(&key(0)).parent().unwrap().to_path_buf();
+        assert_eq!(fs::read_dir(scan).unwrap().count(), kept, "nothing half written is left");
+        assert_eq!(cache.used(), (kept * (HEADER + 40_000)) as u64);
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // With the rights of root, or with those that a user has in a namespace of users too.
+    let on_small_disk = |options: &'static [&str], command: &str| {
+        let script = format!("mount -t tmpfs -o size=256k tmpfs \"$0\" && {command}");
+        let mut unshare = Command::new("unshare");
+        unshare.args(options).args(["sh", "-c", &script]).arg(folder.path());
+        unshare
+    };
+    let ways: [&[&str]; 2] = [&["--mount"], &["--mount", "--map-root-user"]];
+    let allowed = |way: &&&'static [&str]| {
+        on_small_disk(way, "true").output().is_ok_and(|output| output.status.success())
+    };
+    let Some(way) = ways.iter().find(allowed) else {
+        require::say("skipped, needs a small disk: this user may not mount one");
+        return;
+    };
+    let mut child = on_small_disk(way, "exec \"$1\" --exact \"$2\"");
+    child.arg(std::env::current_exe().unwrap()).arg(NAME).env(FOLDER, folder.path());
+    let output = child.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 #[test]
