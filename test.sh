@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test. Needs Rust (https://rustup.rs), a C and a C++ compiler, and on Linux a Vulkan driver
 # for the compute shaders; installs the last three with apt-get where they are missing (Mesa's driver in
-# software, so no GPU is needed). NVIDIA's compiler for the CUDA kernels is fetched with pip into target/.
+# software, so no GPU is needed). NVIDIA's compiler for the CUDA kernels, and TensorBoard, whose reader sees
+# the event files, are fetched with pip into target/.
 # Where there is no NVIDIA GPU, the CUDA kernels run on a simulator that is built first (cudasim/).
 #
 #   VOXGRAD_REQUIRE=cpu       what must not be skipped, comma-separated: cpu, wgpu, cuda, nvrtc,
@@ -11,6 +12,7 @@
 #                             (kernels.md beside the libnvrtc.so that was fetched)
 #   VOXGRAD_OPS=conv,softmax  only the ops whose names begin like this, in the tests of all ops
 #   VOXGRAD_DATA=DIR          real data sets; without it the tests use data they make
+#   VOXGRAD_PYTHON=FILE       a Python that has TensorBoard, instead of fetching it
 #   VOXGRAD_CONFORMANCE=DIR   more folders of reference cases (colon-separated)
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -55,6 +57,13 @@ if [ "$(uname)" = Linux ] && [ -z "${VOXGRAD_NVRTC:-}" ]; then
     else
         unset VOXGRAD_NVRTC
         echo "test.sh: NVIDIA's compiler could not be fetched with pip; it will not see the CUDA kernels" >&2
+    fi
+fi
+if [ -z "${VOXGRAD_PYTHON:-}" ]; then
+    if tensorboard=$(scripts/tensorboard.sh); then
+        export PYTHONPATH=$tensorboard${PYTHONPATH:+:$PYTHONPATH}
+    else
+        echo "test.sh: TensorBoard could not be fetched with pip; it will not read the event files" >&2
     fi
 fi
 if [ -e /dev/nvidia0 ]; then
