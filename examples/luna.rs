@@ -64,7 +64,7 @@ struct ScanArguments {
     /// Drawn scans, initial values, orders and changes of crops come from it
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Where crops are kept [default: in the user's cache directory]
+    /// Where crops are kept, about 150 kB each [default: voxgrad/luna_crops in the user's cache directory]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// The most GiB that may be kept there; 0 keeps nothing

@@ -7,14 +7,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use voxgrad::models::keras::OPTIMIZERS;
-use voxgrad::models::thoracic::{self, Settings};
+use voxgrad::models::thoracic::{self, LOSSES, Settings};
 use voxgrad::models::trainer::{Console, exit_code, stop_on_ctrl_c};
 
 /// Train a network to tell who survives the year after an operation on lung cancer.
 #[derive(Parser)]
+#[command(allow_negative_numbers = true)]
 struct Arguments {
-    /// What training makes small: binary_crossentropy, mean_squared_error, mean_absolute_error, ..
-    #[arg(long, default_value_t = Settings::default().loss)]
+    #[arg(long, help = format!("What training makes small: {}", losses()), default_value_t = Settings::default().loss)]
     loss: String,
     #[arg(long, help = format!("The optimizer: {}", optimizers()), default_value_t = Settings::default().optimizer)]
     optimizer: String,
@@ -43,6 +43,11 @@ struct Arguments {
     /// Go on with the run in --out where it stopped
     #[arg(long)]
     resume: bool,
+}
+
+/// The names of all losses that fit.
+fn losses() -> String {
+    LOSSES.map(|loss| loss.to_string()).join(", ")
 }
 
 /// The names of all optimizers.

@@ -15,6 +15,7 @@ use voxgrad::models::vgg::{self, Settings};
 /// Say what is on a photograph with VGG16. Without --image: show the network's layers, the memory that
 /// they take, and the time of a forward pass.
 #[derive(Parser)]
+#[command(allow_negative_numbers = true)]
 struct Arguments {
     /// A state dict of torchvision's vgg16 or vgg16_bn: .pt, .pth or .safetensors [default: random values]
     #[arg(long, value_name = "FILE")]

@@ -1,5 +1,7 @@
 //! The example as a user runs it: exit codes, plain messages, Ctrl-C.
 
+mod lessons;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -129,47 +131,6 @@ fn a_summary_is_printed_and_nothing_trained() {
     assert!(said.lines().last().unwrap().starts_with("total ") && said.contains(" 85,090 "), "{said}");
     let (code, said) = run(&["--summary", "--model", "big"], base.path());
     assert!(code == Some(2) && said.starts_with("error: --model big"), "{said}");
-    assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
-}
-
-#[test]
-fn mnist_has_a_command_line_too() {
-    let base = tempfile::tempdir().unwrap();
-    let mnist = |arguments: &[&str]| {
-        let mut command = Command::new(program("mnist"));
-        ended(command.args(["--device", "cpu"]).current_dir(base.path()).args(arguments))
-    };
-    let (code, said) = mnist(&["--help"]);
-    assert_eq!(code, Some(0), "{said}");
-    for wanted in ["sigmoid, tanh, relu, leaky-relu, elu or maxout", "--batch-norm", "[default: runs/mnist,"]
-    {
-        assert!(said.contains(wanted), "{wanted}: {said}");
-    }
-    // The lecture's walk through the network.
-    let (code, said) = mnist(&["--summary"]);
-    assert_eq!(code, Some(0), "{said}");
-    let shapes: Vec<&str> =
-        said.lines().filter_map(|line| line.split('[').nth(1)?.split(']').next()).collect();
-    let wanted = ["100, 1, 28, 28", "100, 16, 14, 14", "100, 32, 7, 7", "100, 1568", "100, 10"];
-    assert!(wanted.iter().all(|shape| shapes.contains(shape)), "{said}");
-    assert_eq!((shapes[0], shapes[shapes.len() - 1]), (wanted[0], wanted[4]));
-    for (arguments, wanted) in [
-        (
-            &["--activation", "swish"][..],
-            "--activation swish: there is none of that name; use sigmoid, tanh,",
-        ),
-        (&["--optimizer", "lbfgs"], "--optimizer lbfgs: there is none of that name; use sgd, adam"),
-        (&["--patience", "0"], "--patience 0: it must be a whole number from 1 up"),
-        (&["--compare", "a"], "--compare with 1 directory: give from 2 to 6"),
-    ] {
-        let (code, said) = mnist(arguments);
-        assert!(code == Some(2) && said.starts_with(&format!("error: {wanted}")), "{said}");
-    }
-    let (code, said) = mnist(&["--compare", "a", "b"]);
-    assert!(
-        code == Some(1) && said.contains("config.json") && said.trim_end().lines().count() == 1,
-        "{said}"
-    );
     assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
 }
 

@@ -15,5 +15,5 @@ mod table;
 
 pub use drawn::patients as drawn_patients;
 pub use run::run;
-pub use settings::Settings;
+pub use settings::{LOSSES, Settings};
 pub use table::{ATTRIBUTES, CLASS_NAMES, COLUMNS, Patients, Source};
