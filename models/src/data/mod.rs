@@ -4,6 +4,7 @@ pub mod archive;
 pub mod cifar;
 pub mod cifar10;
 pub mod cifar2;
+pub(crate) mod csv;
 pub mod download;
 pub mod drawn;
 pub mod idx;

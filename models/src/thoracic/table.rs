@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use csv::{ReaderBuilder, StringRecord, Trim};
 use voxgrad_engine::random::Rng;
 use voxgrad_engine::{Device, Tensor};
 
 use super::drawn;
 use crate::data::Places;
+use crate::data::csv::Rows;
 use crate::{Error, Result};
 
 /// How many attributes a patient has.
@@ -85,21 +85,10 @@ impl Patients {
     /// # Errors
     /// With the line and the column of what is wrong.
     pub fn read(path: &Path) -> Result<Patients> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        // What is no text is no number either, and will be refused with its place.
-        let text = String::from_utf8_lossy(&bytes);
-        let mut reader = ReaderBuilder::new();
-        reader.has_headers(false).flexible(true).trim(Trim::All);
+        let mut rows = Rows::open(path)?;
         let (mut attributes, mut labels) = (Vec::new(), Vec::new());
-        for record in reader.from_reader(text.as_bytes()).into_records() {
-            let record = record.map_err(|e| Error::file(path, e.to_string()))?;
-            // A line of blanks is an empty one.
-            if record.iter().all(str::is_empty) {
-                continue;
-            }
-            let begin = record.position().map_or(0, |position| position.byte() as usize);
-            let failed = |why| Error::file(path, format!("line {}: {why}", line_at(&text, begin)));
-            let patient = patient(&record).map_err(failed)?;
+        while let Some(row) = rows.next()? {
+            let patient = patient(&row.cells).map_err(|why| row.wrong(&why))?;
             attributes.push(patient.0);
             labels.push(patient.1);
         }
@@ -190,16 +179,8 @@ impl Patients {
 /// Keeps the split's random numbers apart from those of a drawn table.
 const SPLIT_STREAM: u64 = 2;
 
-/// The number of the line of a record that a reader says begins at byte `begin`: perhaps at the end of the
-/// line before, or at an empty one, which it skips.
-fn line_at(text: &str, begin: usize) -> usize {
-    let bytes = text.as_bytes();
-    let skipped = bytes.iter().skip(begin).take_while(|byte| [b'\r', b'\n'].contains(byte)).count();
-    1 + bytes.iter().take(begin + skipped).filter(|byte| **byte == b'\n').count()
-}
-
 /// The attributes and the label in a line, or what is wrong with it.
-fn patient(record: &StringRecord) -> Result<([f32; ATTRIBUTES], u32), String> {
+fn patient(record: &[String]) -> Result<([f32; ATTRIBUTES], u32), String> {
     if record.len() != COLUMNS.len() {
         let (has, wanted) = (record.len(), COLUMNS.len());
         let columns = if has == 1 { "column" } else { "columns" };
