@@ -16,7 +16,6 @@ use voxgrad::models::trainer::{Console, exit_code, stop_on_ctrl_c};
 
 /// Find lung nodules in CT scans.
 #[derive(Parser)]
-#[command(allow_negative_numbers = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -25,14 +24,18 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Draw CT scans of chests that nobody has, with tables as LUNA16 has them
+    #[command(allow_negative_numbers = true)]
     Phantom(PhantomArguments),
     /// Cut the crops of all candidates, and keep them on disk
+    #[command(allow_negative_numbers = true)]
     PrepCache(ScanArguments),
     /// Train: both halves of the lesson, or one training with --balanced or --unbalanced
+    #[command(allow_negative_numbers = true)]
     Train(Box<TrainArguments>),
     /// Rank the candidates of one scan
     Classify(ClassifyArguments),
     /// Draw nodules in three planes, and what a network says of all candidates
+    #[command(allow_negative_numbers = true)]
     Look(LookArguments),
 }
 
