@@ -123,24 +123,31 @@ impl Float for f64 {
 }
 
 /// Runs the body with `$T` standing for the float type that `$dtype` names, or answers with an
-/// [`Error::DType`]: `for_float!("tanh", x.dtype(), T => cpu::tanh::<T>(x.as_slice()?, ..))`.
+/// [`Error::DType`]: `for_float!("tanh", x.dtype(), T => cpu::tanh::<T>(x.as_slice()?, ..))`. It is a launch of that
+/// name for `KERNEL_LOG`.
 macro_rules! for_float {
     ($op:expr, $dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
             $crate::DType::F32 => {
                 type $T = f32;
+                let _launch = $crate::device::log::begin($op);
                 $body
             }
             $crate::DType::F64 => {
                 type $T = f64;
+                let _launch = $crate::device::log::begin($op);
                 $body
             }
             other => return $crate::dtype::not_a_float($op, other),
         }
     };
 }
-/// As `for_float!`, and u32 too: for ops that only move elements.
+/// As `for_float!`, and u32 too: for ops that only move elements. Without a name it is no launch.
 macro_rules! for_element {
+    ($op:expr, $dtype:expr, $T:ident => $body:expr) => {{
+        let _launch = $crate::device::log::begin($op);
+        for_element!($dtype, $T => $body)
+    }};
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
             $crate::DType::F32 => {

@@ -2,6 +2,7 @@
 
 use crate::device::GpuBuffer;
 use crate::device::cpu::Buffer;
+use crate::device::log;
 use crate::dtype::for_element;
 use crate::ops::elementwise;
 use crate::{DType, Device, Element, Error, Result};
@@ -54,7 +55,9 @@ impl Storage {
         let mut storage = Storage::empty(device, dtype, len)?;
         match device {
             Device::Cpu => {
-                for_element!(dtype, T => storage.as_mut_slice::<T>()?.fill(bytemuck::Zeroable::zeroed()))
+                for_element!("clear", dtype, T => {
+                    storage.as_mut_slice::<T>()?.fill(bytemuck::Zeroable::zeroed())
+                })
             }
             _ => elementwise::clear(&mut storage)?,
         }
@@ -183,6 +186,7 @@ impl Storage {
             Memory::Cpu(buffer) => T::unwrap(buffer).map(|data| &**data),
             Memory::Gpu(_) => None,
         }
+        .inspect(|data| log::opened(data.as_ptr().cast(), data.len(), T::DTYPE))
         .ok_or_else(|| wrong_type::<T>(self.dtype))
     }
 
@@ -192,6 +196,7 @@ impl Storage {
             Memory::Cpu(buffer) => T::unwrap_mut(buffer).map(|data| &mut **data),
             Memory::Gpu(_) => None,
         }
+        .inspect(|data| log::opened(data.as_ptr().cast(), data.len(), T::DTYPE))
         .ok_or_else(|| wrong_type::<T>(self.dtype))
     }
 

@@ -10,8 +10,8 @@ pub mod cuda;
 pub mod cuda;
 pub mod fault;
 pub mod kernel;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-mod log;
+pub mod launches;
+pub(crate) mod log;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod pool;
 #[cfg(feature = "wgpu")]

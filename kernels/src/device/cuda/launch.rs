@@ -122,7 +122,7 @@ impl CudaDevice {
         addresses.extend(signature.clock.then_some(clock.unwrap_or(self.0.clock)));
 
         let began = Instant::now();
-        let timer = match log::level() >= 2 && clock.is_none() {
+        let timer = match log::timed() && clock.is_none() {
             true => Some(Timer::start(self).map_err(|failure| self.failed(|| kernel.entry.into(), failure))?),
             false => None,
         };
@@ -149,11 +149,21 @@ impl CudaDevice {
                 return Err(self.failed(doing, failure));
             }
         };
-        if log::level() >= 1 {
+        if log::level() >= 1 || time.is_some() {
             let addresses = gpu.iter().map(|buffer| buffer.address());
-            let buffers: Vec<_> = addresses.zip(buffers.iter().map(|buffer| buffer.len())).collect();
-            let file = ("cu", kernel.source.cuda);
-            log::Launch { kernel, file, grid, params: &describe(), buffers: &buffers, time }.print();
+            let buffers: Vec<_> = addresses.zip(buffers).map(|(a, buffer)| (a, buffer.len(), 4)).collect();
+            let (file, text) = (format!("{}.cu", kernel.source.name), format!("\n{}", kernel.source.cuda));
+            log::Launch {
+                name: kernel.entry,
+                text: (&file, &text),
+                groups: Some(grid.groups),
+                params: &describe(),
+                buffers: &buffers,
+                flops: grid.flops,
+                began,
+                time,
+            }
+            .tell();
         }
         Ok(())
     }

@@ -223,9 +223,10 @@ impl CudaDevice {
         lock(&self.0.issued).counters
     }
 
-    /// Whether `KERNEL_LOG` asks for the time of every launch: those of a graph have none of their own.
+    /// Whether the time of every launch is asked for, by `KERNEL_LOG` or by who records launches: those of a graph
+    /// have none of their own.
     pub fn times_launches(&self) -> bool {
-        super::log::level() >= 2
+        super::log::timed()
     }
 
     /// Waits until everything launched has finished.

@@ -235,7 +235,7 @@ impl WgpuDevice {
             self.submit(&mut recorder)?;
         }
         let mut timer = None;
-        if log::level() >= 2 {
+        if log::timed() {
             self.submit(&mut recorder)?;
             timer = Some(Timer::new(&self.0.device));
         }
@@ -261,7 +261,7 @@ impl WgpuDevice {
         recorder.kernels.push(kernel.entry);
         recorder.counters.launches += 1;
         recorder.counters.launch_time += began.elapsed();
-        if log::level() >= 1 {
+        if log::level() >= 1 || timer.is_some() {
             let time = timer.map(|timer| {
                 let encoder = recorder.encoder(&self.0.device);
                 timer.resolve(encoder);
@@ -270,10 +270,19 @@ impl WgpuDevice {
                 Ok::<_, Error>(timer.read(self))
             });
             let numbers = gpu.iter().map(|gpu| gpu.memory().number);
-            let buffers: Vec<_> = numbers.zip(buffers.iter().map(|buffer| buffer.len())).collect();
-            let file = ("wgsl", kernel.source.wgsl);
-            let (params, buffers, time) = (&*describe(), &*buffers, time.transpose()?);
-            log::Launch { kernel, file, grid, params, buffers, time }.print();
+            let buffers: Vec<_> = numbers.zip(buffers).map(|(n, buffer)| (n, buffer.len(), 4)).collect();
+            let (file, text) = (format!("{}.wgsl", kernel.source.name), format!("\n{}", kernel.source.wgsl));
+            log::Launch {
+                name: kernel.entry,
+                text: (&file, &text),
+                groups: Some(grid.groups),
+                params: &describe(),
+                buffers: &buffers,
+                flops: grid.flops,
+                began,
+                time: time.transpose()?,
+            }
+            .tell();
         }
         drop(recorder);
         let sizes = || buffers.iter().map(|buffer| buffer.len()).collect::<Vec<_>>();

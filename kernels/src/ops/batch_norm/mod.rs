@@ -17,6 +17,7 @@ pub(crate) mod gpu;
 #[cfg(test)]
 mod tests;
 
+use crate::device::log;
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
@@ -103,6 +104,7 @@ pub fn statistics_rung(rung: usize, p: &BatchNorm, x: &Storage) -> Result<(Stora
             let mut mean = Storage::empty(&Device::Cpu, x.dtype(), p.channels as usize)?;
             let mut var = Storage::empty(&Device::Cpu, x.dtype(), p.channels as usize)?;
             for_float!("batch_norm", x.dtype(), T => {
+                log::describe(p, 0);
                 let kernel = match rung {
                     0 => cpu::statistics::<T>,
                     _ => cpu::statistics_by_plane::<T>,
@@ -127,6 +129,7 @@ pub fn forward_rung(rung: usize, p: &BatchNorm, channels: &Channels, x: &Storage
         Device::Cpu => {
             let mut y = Storage::empty(&Device::Cpu, x.dtype(), x.len())?;
             for_float!("batch_norm", x.dtype(), T => {
+                log::describe(p, 0);
                 let kernel = match rung {
                     0 => cpu::forward::<T>,
                     _ => cpu::forward_by_plane::<T>,
@@ -166,6 +169,7 @@ pub fn backward_rung(
             let (mut dweight, mut dbias) = (new(p.channels as usize)?, new(p.channels as usize)?);
             let mut dx = if dx_wanted { Some(new(x.len())?) } else { None };
             for_float!("batch_norm_backward", x.dtype(), T => {
+                log::describe(p, 0);
                 let (sums, input) = match rung {
                     0 => (cpu::sums::<T> as cpu::Sums<T>, cpu::backward::<T> as cpu::Backward<T>),
                     _ => (cpu::sums_by_plane::<T> as _, cpu::backward_by_plane::<T> as _),
@@ -200,6 +204,7 @@ pub fn update_running(running: &mut Storage, batch: &Storage, momentum: f64, fac
     }
     match running.device() {
         Device::Cpu => for_float!("batch_norm", running.dtype(), T => {
+            log::describe(&format_args!("running"), 0);
             cpu::update_running::<T>(running.as_mut_slice()?, batch.as_slice()?, momentum, factor)
         }),
         gpu => gpu::update_running(&gpu, running, batch, momentum, factor)?,

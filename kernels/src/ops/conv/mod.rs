@@ -17,6 +17,7 @@ mod cpu_weight;
 pub(crate) mod gpu;
 mod grid;
 
+use crate::device::log;
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
@@ -204,6 +205,7 @@ pub fn forward_rung(
     let mut y = Storage::empty(&x.device(), x.dtype(), p.y_len())?;
     match x.device() {
         Device::Cpu => for_float!("conv", x.dtype(), T => {
+            log::describe(p, p.flops());
             let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
             let (x, w, y) = (x.as_slice::<T>()?, w.as_slice()?, y.as_mut_slice()?);
             match rung.checked_sub(1) {
@@ -227,6 +229,7 @@ pub fn backward_input_rung(rung: usize, p: &Conv, dy: &Storage, w: &Storage) -> 
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.x_len())?;
     match dy.device() {
         Device::Cpu => for_float!("conv_backward_input", dy.dtype(), T => {
+            log::describe(p, p.flops());
             let (dy, w, dx) = (dy.as_slice::<T>()?, w.as_slice()?, dx.as_mut_slice()?);
             match rung.checked_sub(1) {
                 None => cpu::backward_input(p, dy, w, dx),
@@ -249,6 +252,7 @@ pub fn backward_weight_rung(rung: usize, p: &Conv, dy: &Storage, x: &Storage) ->
     let mut dw = Storage::empty(&dy.device(), dy.dtype(), p.w_len())?;
     match dy.device() {
         Device::Cpu => for_float!("conv_backward_weight", dy.dtype(), T => {
+            log::describe(p, p.flops());
             let (dy, x, dw) = (dy.as_slice::<T>()?, x.as_slice()?, dw.as_mut_slice()?);
             match rung.checked_sub(1) {
                 None => cpu::backward_weight(p, dy, x, dw),

@@ -23,7 +23,7 @@ struct Convert {
 pub fn convert(x: &Storage, dtype: DType) -> Result<Storage> {
     let mut y = Storage::empty(&x.device(), dtype, x.len())?;
     match x.device() {
-        Device::Cpu => for_element!(x.dtype(), X => for_element!(dtype, Y => {
+        Device::Cpu => for_element!("convert", x.dtype(), X => for_element!(dtype, Y => {
             // `as` is the conversion meant above, and exists for known types only.
             cpu::convert::<X, Y>(x.as_slice()?, y.as_mut_slice()?, |x| x as Y)
         })),

@@ -18,6 +18,7 @@ pub(crate) mod gpu;
 #[cfg(test)]
 mod tests;
 
+use crate::device::log;
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::ops::loss::Reduction;
@@ -125,6 +126,7 @@ pub fn forward_rung(
     p.check(x, target)?;
     match x.device() {
         Device::Cpu => for_float!(p.op(), x.dtype(), T => {
+            log::describe(p, 0);
             let mut losses = Storage::empty(&Device::Cpu, x.dtype(), p.rows())?;
             let rows = cpu::Rows::<T>::new(p, x, target)?;
             rows.check_labels()?;
@@ -173,6 +175,7 @@ pub fn backward_rung(
     }
     match x.device() {
         Device::Cpu => for_float!(p.op(), x.dtype(), T => {
+            log::describe(&format_args!("backward {p:?}"), 0);
             let mut dx = Storage::empty(&Device::Cpu, x.dtype(), x.len())?;
             let total = match total_weight {
                 Some(total) => total.as_slice::<T>()?.first().copied(),

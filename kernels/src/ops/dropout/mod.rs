@@ -14,7 +14,7 @@ mod cpu;
 mod tests;
 
 use crate::device::kernel::source;
-use crate::device::{Grid, Kernel, Source};
+use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::{Device, Error, Result, Storage};
@@ -90,6 +90,7 @@ pub fn forward_rung(rung: usize, params: &Dropout, p: f64, x: &Storage) -> Resul
     let mut y = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
         Device::Cpu => for_float!("dropout", x.dtype(), T => {
+            log::describe(params, 0);
             let kernel = match rung {
                 0 => cpu::forward::<T>,
                 _ => cpu::forward_by_four::<T>,

@@ -2,7 +2,7 @@
 
 use super::cpu;
 use crate::device::kernel::source;
-use crate::device::{Grid, Kernel, Source};
+use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::ops::layout::{MAX_DIMS, check_size, collapse, stretched_strides};
@@ -227,6 +227,7 @@ pub fn binary_backward(
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), dy.len())?;
     match dy.device() {
         Device::Cpu => for_float!(op.name(), dy.dtype(), T => {
+            log::describe(&format_args!("backward {side:?}"), 0);
             let (a, b, dy, dx) = (a.as_slice()?, b.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?);
             table::<T, _>(op, Backward::<T> { p: &p, side, a, b, dy, dx })
         }),

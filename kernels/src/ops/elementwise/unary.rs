@@ -3,7 +3,7 @@
 use super::cpu;
 use super::math::{Fast, Math, Std};
 use crate::device::kernel::source;
-use crate::device::{Grid, Kernel, Source};
+use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
@@ -274,6 +274,7 @@ pub fn unary_backward_rung(
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), dy.len())?;
     match dy.device() {
         Device::Cpu => for_float!(f.name(), dy.dtype(), T => {
+            log::describe(&format_args!("backward"), 0);
             let (a, b) = (T::of(a), T::of(b));
             let (saved, dy, dx) = (saved.as_slice::<T>()?, dy.as_slice::<T>()?, dx.as_mut_slice::<T>()?);
             match rung {

@@ -19,6 +19,7 @@ pub(crate) mod gpu;
 #[cfg(test)]
 mod tests;
 
+use crate::device::log;
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
@@ -87,6 +88,7 @@ pub fn forward(p: &GridSample, x: &Storage, grid: &Storage) -> Result<Storage> {
     let mut y = Storage::empty(&x.device(), x.dtype(), len)?;
     match x.device() {
         Device::Cpu => for_float!("grid_sample", x.dtype(), T => {
+            log::describe(p, 0);
             cpu::forward::<T>(p, x.as_slice()?, grid.as_slice()?, y.as_mut_slice()?)
         }),
         device => gpu::forward(&device, p, x, grid, &mut y)?,
@@ -111,6 +113,7 @@ pub fn backward_input_rung(
     let mut dx = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
         Device::Cpu => for_float!("grid_sample_backward", x.dtype(), T => {
+            log::describe(p, 0);
             cpu::backward_input::<T>(p, grid.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?)
         }),
         device => gpu::backward_input(&device, rung, p, grid, dy, &mut dx)?,
@@ -124,6 +127,7 @@ pub fn backward_grid(p: &GridSample, x: &Storage, grid: &Storage, dy: &Storage) 
     let mut dgrid = Storage::empty(&x.device(), x.dtype(), grid.len())?;
     match x.device() {
         Device::Cpu => for_float!("grid_sample_backward", x.dtype(), T => {
+            log::describe(p, 0);
             cpu::backward_grid::<T>(p, x.as_slice()?, grid.as_slice()?, dy.as_slice()?, dgrid.as_mut_slice()?)
         }),
         device => gpu::backward_grid(&device, p, x, grid, dy, &mut dgrid)?,
@@ -166,6 +170,7 @@ pub fn affine_forward(p: &AffineGrid, theta: &Storage) -> Result<Storage> {
     let mut grid = Storage::empty(&theta.device(), theta.dtype(), p.samples as usize * p.points() * 3)?;
     match theta.device() {
         Device::Cpu => for_float!("affine_grid", theta.dtype(), T => {
+            log::describe(p, 0);
             cpu::affine_forward::<T>(p, theta.as_slice()?, grid.as_mut_slice()?)
         }),
         device => gpu::affine_forward(&device, p, theta, &mut grid)?,
@@ -179,6 +184,7 @@ pub fn affine_backward(p: &AffineGrid, dgrid: &Storage) -> Result<Storage> {
     let mut dtheta = Storage::empty(&dgrid.device(), dgrid.dtype(), p.samples as usize * 12)?;
     match dgrid.device() {
         Device::Cpu => for_float!("affine_grid_backward", dgrid.dtype(), T => {
+            log::describe(p, 0);
             cpu::affine_backward::<T>(p, dgrid.as_slice()?, dtheta.as_mut_slice()?)
         }),
         device => gpu::affine_backward(&device, p, dgrid, &mut dtheta)?,

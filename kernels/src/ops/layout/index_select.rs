@@ -6,7 +6,7 @@
 
 use super::cpu;
 use crate::device::kernel::source;
-use crate::device::{Grid, Kernel, Source};
+use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::{for_element, for_float};
 use crate::error::shape_error;
 use crate::{DType, Device, Error, Result, Storage};
@@ -95,7 +95,8 @@ pub fn index_select(p: &IndexSelect, x: &Storage, index: &Storage) -> Result<Sto
         Device::Cpu => {
             let index = index.as_slice::<u32>()?;
             check_range(p, index)?;
-            for_element!(x.dtype(), T => {
+            for_element!("index_select", x.dtype(), T => {
+                log::describe(p, 0);
                 cpu::index_select::<T>(p, x.as_slice()?, index, y.as_mut_slice()?)
             })
         }

@@ -17,7 +17,7 @@ pub use index_select::{IndexSelect, index_select, index_select_backward};
 pub(crate) use strides::{check_size, collapse, runs, stretched_strides};
 
 use crate::device::kernel::source;
-use crate::device::{Grid, Kernel, Source};
+use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_element;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
@@ -78,7 +78,10 @@ pub fn read_strided(x: &Storage, offset: usize, shape: &[usize], strides: &[usiz
     let p = Strided::new("read_strided", x.len(), offset, shape, strides)?;
     let mut y = Storage::empty(&x.device(), x.dtype(), p.n as usize)?;
     match x.device() {
-        Device::Cpu => for_element!(x.dtype(), T => cpu::read::<T>(&p, x.as_slice()?, y.as_mut_slice()?)),
+        Device::Cpu => for_element!("read_strided", x.dtype(), T => {
+            log::describe(&p, 0);
+            cpu::read::<T>(&p, x.as_slice()?, y.as_mut_slice()?)
+        }),
         gpu => gpu.launch(&READ, Grid::threads(y.len()), &p, &[x], &mut [&mut y])?,
     }
     Ok(y)
@@ -100,7 +103,10 @@ pub fn write_strided(
     same_device_and_dtype("write_strided", &[y, x])?;
     check_size("write_strided", x, shape)?;
     match x.device() {
-        Device::Cpu => for_element!(x.dtype(), T => cpu::write::<T>(&p, x.as_slice()?, y.as_mut_slice()?)),
+        Device::Cpu => for_element!("write_strided", x.dtype(), T => {
+            log::describe(&p, 0);
+            cpu::write::<T>(&p, x.as_slice()?, y.as_mut_slice()?)
+        }),
         gpu => gpu.launch(&WRITE, Grid::threads(x.len()), &p, &[x], &mut [y])?,
     }
     Ok(())

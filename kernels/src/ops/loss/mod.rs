@@ -20,6 +20,7 @@ pub(crate) mod gpu;
 #[cfg(test)]
 mod tests;
 
+use crate::device::log;
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
@@ -152,6 +153,7 @@ pub fn backward(
     same_device_and_dtype(kind.op(), &[x, dloss])?;
     match x.device() {
         Device::Cpu => for_float!(kind.op(), x.dtype(), T => {
+            log::describe(&format_args!("backward"), 0);
             let mut dx = Storage::empty(&Device::Cpu, x.dtype(), x.len())?;
             let slices = cpu::Slices::<T>::new(inputs)?;
             cpu::backward(kind, reduction, side, &slices, dloss.as_slice()?, dx.as_mut_slice()?);

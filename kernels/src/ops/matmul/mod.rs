@@ -12,7 +12,7 @@ pub(crate) mod tile;
 mod vector;
 
 use crate::device::kernel::source;
-use crate::device::{Grid, Kernel, Source};
+use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
@@ -104,6 +104,7 @@ pub fn forward_rung(
     let mut c = Storage::empty(&a.device(), a.dtype(), batch * m * n)?;
     match a.device() {
         Device::Cpu => for_float!("matmul", a.dtype(), T => {
+            log::describe(p, 2 * (batch * m * n * k) as u64);
             let bias = bias.map(|bias| bias.as_slice::<T>()).transpose()?;
             let (a, b, c_) = (a.as_slice::<T>()?, b.as_slice()?, c.as_mut_slice()?);
             match rung.checked_sub(1) {

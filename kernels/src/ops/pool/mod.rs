@@ -19,7 +19,7 @@ mod cpu_rows;
 mod tests;
 
 use crate::device::kernel::source;
-use crate::device::{Grid, Kernel, Source};
+use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device;
@@ -219,6 +219,7 @@ pub fn max_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<(Storage, 
     let mut argmax = Storage::empty(&x.device(), DType::U32, p.out_len())?;
     match x.device() {
         Device::Cpu => for_float!("max_pool", x.dtype(), T => {
+            log::describe(p, 0);
             let kernel = match rung {
                 0 => cpu::max_forward::<T>,
                 1 => cpu_rows::max_forward::<T>,
@@ -252,6 +253,7 @@ pub fn max_backward_rung(rung: usize, p: &Pool, argmax: &Storage, dy: &Storage) 
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.in_len())?;
     match dy.device() {
         Device::Cpu => for_float!("max_pool_backward", dy.dtype(), T => {
+            log::describe(p, 0);
             let kernel = match rung {
                 0 => cpu::max_backward::<T>,
                 1 => cpu_rows::max_backward::<T>,
@@ -282,6 +284,7 @@ pub fn avg_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<Storage> {
     let mut y = Storage::empty(&x.device(), x.dtype(), p.out_len())?;
     match x.device() {
         Device::Cpu => for_float!("avg_pool", x.dtype(), T => {
+            log::describe(p, 0);
             let kernel = match rung {
                 0 => cpu::avg_forward::<T>,
                 _ => cpu_rows::avg_forward::<T>,
@@ -311,6 +314,7 @@ pub fn avg_backward_rung(rung: usize, p: &Pool, dy: &Storage) -> Result<Storage>
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.in_len())?;
     match dy.device() {
         Device::Cpu => for_float!("avg_pool_backward", dy.dtype(), T => {
+            log::describe(p, 0);
             let kernel = match rung {
                 0 => cpu::avg_backward::<T>,
                 _ => cpu_rows::avg_backward::<T>,

@@ -3,7 +3,7 @@
 use super::group::Share;
 use super::{Reduce, cpu};
 use crate::device::kernel::source;
-use crate::device::{Grid, Kernel, Source};
+use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::{DType, Device, Error, Result, Storage};
@@ -72,6 +72,7 @@ pub fn extreme_rung(rung: usize, which: Extreme, p: &Reduce, x: &Storage) -> Res
             let mut y = Storage::empty(&Device::Cpu, x.dtype(), p.outputs())?;
             let mut index = Storage::empty(&Device::Cpu, DType::U32, p.outputs())?;
             for_float!(op, x.dtype(), T => {
+                log::describe(p, 0);
                 cpu::extreme::<T>(which, p, x.as_slice()?, y.as_mut_slice()?, index.as_mut_slice()?)
             });
             Ok((y, index))
@@ -126,6 +127,7 @@ pub fn extreme_backward(p: &Reduce, index: &Storage, dy: &Storage) -> Result<Sto
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), p.outputs() * p.dim as usize)?;
     match dy.device() {
         Device::Cpu => for_float!(op, dy.dtype(), T => {
+            log::describe(&format_args!("backward {p:?}"), 0);
             let index = index.as_slice::<u32>()?;
             if let Some(&d) = index.iter().find(|&&d| d >= p.dim) {
                 let message = format!("index {d} is not below the dimension's size, {}", p.dim);

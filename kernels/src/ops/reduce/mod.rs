@@ -24,7 +24,7 @@ pub use extreme::{EXTREME_RUNGS, Extreme, extreme, extreme_backward, extreme_run
 use group::Share;
 
 use crate::device::kernel::source;
-use crate::device::{Grid, Kernel, Source};
+use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::ops::layout::check_size;
@@ -88,6 +88,7 @@ pub fn sum_rung(rung: usize, p: &Reduce, x: &Storage) -> Result<Storage> {
         Device::Cpu => {
             let mut y = Storage::empty(&Device::Cpu, x.dtype(), p.outputs())?;
             for_float!("sum", x.dtype(), T => {
+                log::describe(p, 0);
                 let (x, y) = (x.as_slice::<T>()?, y.as_mut_slice::<T>()?);
                 match rung {
                     0 => cpu::sum_plain(p, x, y),

@@ -14,7 +14,7 @@ mod cpu;
 mod vectorised;
 
 use crate::device::kernel::source;
-use crate::device::{Grid, Kernel, Source};
+use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::ops::elementwise::math::Fast;
@@ -100,6 +100,7 @@ pub fn forward_rung(rung: usize, p: &Softmax, x: &Storage) -> Result<Storage> {
     let mut y = Storage::empty(&x.device(), x.dtype(), x.len())?;
     match x.device() {
         Device::Cpu => for_float!("softmax", x.dtype(), T => {
+            log::describe(p, 0);
             let (x, y) = (x.as_slice::<T>()?, y.as_mut_slice::<T>()?);
             match rung {
                 0 => cpu::forward(p, x, y),
@@ -128,6 +129,7 @@ pub fn backward_rung(rung: usize, p: &Softmax, y: &Storage, dy: &Storage) -> Res
     let mut dx = Storage::empty(&y.device(), y.dtype(), y.len())?;
     match y.device() {
         Device::Cpu => for_float!("softmax_backward", y.dtype(), T => {
+            log::describe(p, 0);
             let (y, dy, dx) = (y.as_slice::<T>()?, dy.as_slice::<T>()?, dx.as_mut_slice::<T>()?);
             match rung {
                 0 => cpu::backward(p, y, dy, dx),
