@@ -9,6 +9,7 @@
 pub mod device;
 pub mod dtype;
 mod error;
+pub mod limits;
 pub mod ops;
 pub mod philox;
 mod split;
