@@ -66,7 +66,7 @@
 
 pub use voxgrad_engine::{
     DType, Device, Element, Error, PerDim, Result, Shape, Statistics, Tensor, TrainStep, checkpoint, data,
-    gradcheck, graph, is_grad_enabled, manual_seed, module, nn, no_grad, ops, optim, random,
+    gradcheck, graph, is_grad_enabled, manual_seed, module, nn, no_grad, ops, optim, profile, random,
 };
 pub use voxgrad_kernels as kernels;
 pub use voxgrad_models as models;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use voxgrad_kernels::{Storage, ops::elementwise};
 
-use crate::{Error, Result, Shape, Tensor, recorder};
+use crate::{Error, Result, Shape, Tensor, profile, recorder};
 
 /// What flows back to one input: a buffer of the input's size, or nothing when it isn't wanted.
 pub(crate) type Grad = Option<Arc<Storage>>;
@@ -209,15 +209,18 @@ fn walk(waiting: &mut BinaryHeap<ById>) -> Result<()> {
         };
         let inputs = node.inputs();
         let wanted: Vec<bool> = inputs.iter().map(Option::is_some).collect();
-        let grads = rule(&grad, &wanted)?;
-        debug_assert_eq!(grads.len(), inputs.len(), "{}: one gradient per input", node.op);
-        for (input, grad) in inputs.into_iter().zip(grads) {
-            if let (Some(input), Some(grad)) = (input, grad) {
-                debug_assert_eq!(Some(grad.len()), input.shape.numel().ok(), "{}", node.op);
-                input.accumulate(grad)?;
-                waiting.push(ById(input));
+        profile::backward(&node, || {
+            let grads = rule(&grad, &wanted)?;
+            debug_assert_eq!(grads.len(), inputs.len(), "{}: one gradient per input", node.op);
+            for (input, grad) in inputs.into_iter().zip(grads) {
+                if let (Some(input), Some(grad)) = (input, grad) {
+                    debug_assert_eq!(Some(grad.len()), input.shape.numel().ok(), "{}", node.op);
+                    input.accumulate(grad)?;
+                    waiting.push(ById(input));
+                }
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ pub mod graph;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod profile;
 pub mod random;
 mod recorder;
 mod shape;

@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::Tensor;
+use crate::{Tensor, profile};
 
 /// A place in the walk through a network, by a tensor of the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +61,11 @@ pub(crate) fn begin(parameter: &Tensor) {
 
 /// An op has given its result.
 pub(crate) fn end(op: &'static str, inputs: &[&Tensor], output: &Tensor) {
-    if let Place::In(layer) = PLACE.get() {
+    let place = PLACE.get();
+    if let Place::In(layer) = place {
         PLACE.set(Place::After(layer));
     }
+    profile::forward(op, inputs, output, place);
     RECORDS.with_borrow_mut(|records| {
         if let Some(records) = records {
             let (output, multiply_adds) = (output.detach(), multiply_adds(op, inputs, output));

@@ -23,6 +23,7 @@ use voxgrad_kernels::device::CudaDevice;
 use voxgrad_kernels::device::cuda::CudaGraph;
 
 use crate::optim::Optimizer;
+use crate::profile::span;
 use crate::random::{self, RngState};
 use crate::{DType, Device, Error, Tensor, tensor};
 
@@ -176,7 +177,7 @@ fn eager<E: From<Error>>(
     loss: &impl Fn(&[Tensor]) -> Result<(Tensor, Vec<Tensor>), E>,
 ) -> Result<(Tensor, Vec<Tensor>), E> {
     let (loss, kept) = forward_and_back(optimizer, inputs, loss)?;
-    optimizer.step()?;
+    span("optimizer", || optimizer.step())?;
     Ok((loss, kept))
 }
 
@@ -186,10 +187,12 @@ fn forward_and_back<E: From<Error>>(
     inputs: &[Tensor],
     loss: &impl Fn(&[Tensor]) -> Result<(Tensor, Vec<Tensor>), E>,
 ) -> Result<(Tensor, Vec<Tensor>), E> {
-    let (loss, kept) = loss(inputs)?;
+    let (loss, kept) = span("forward", || loss(inputs))?;
     let kept = kept.into_iter().map(|tensor| tensor.detach()).collect();
-    optimizer.zero_grad();
-    loss.backward()?;
+    span("backward", || {
+        optimizer.zero_grad();
+        loss.backward()
+    })?;
     Ok((loss.detach(), kept))
 }
 

@@ -34,6 +34,7 @@ pub use linear::Linear;
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d};
 pub use pool::{AvgPool, AvgPool2d, AvgPool3d, MaxPool, MaxPool2d, MaxPool3d};
 pub use summary::{Summary, SummaryRow};
+pub(crate) use trace::layers;
 #[doc(hidden)]
 pub use trace::located;
 pub use trace::{Step, Trace};

@@ -106,6 +106,17 @@ impl Names {
     }
 }
 
+/// The layer of each tensor of a network, by the tensor's id: the first, where several share it.
+pub(crate) fn layers<M: Module + ?Sized>(module: &M) -> HashMap<usize, String> {
+    let mut layers = HashMap::new();
+    for (name, slot) in state::slots(module) {
+        if let Some(tensor) = slot.tensor() {
+            layers.entry(tensor.id()).or_insert_with(|| layer_of(&name).to_string());
+        }
+    }
+    layers
+}
+
 /// `conv1` of `conv1.weight`.
 fn layer_of(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(layer, _)| layer)
