@@ -25,6 +25,7 @@ mod image_grid;
 mod line_chart;
 mod marks;
 mod pointers;
+mod roofline_chart;
 
 pub use bar_chart::{Bar, BarChart};
 pub use heat_map::HeatMap;
@@ -32,6 +33,7 @@ pub use histogram_chart::HistogramChart;
 pub use image_grid::{ImageGrid, Picture};
 pub use line_chart::LineChart;
 pub use pointers::Color;
+pub use roofline_chart::RooflineChart;
 
 #[cfg(test)]
 mod tests;
