@@ -137,6 +137,9 @@ struct TrainArguments {
     /// Go on with what is in --out where it stopped
     #[arg(long)]
     resume: bool,
+    /// Show where the time of a few steps goes: a table of the ops, and a trace for chrome://tracing
+    #[arg(long)]
+    profile: bool,
     /// A folder for TensorBoard's two
     #[arg(long, value_name = "NAME")]
     tb_prefix: Option<String>,
@@ -215,6 +218,7 @@ impl TrainArguments {
             scans: self.scans.settings(),
             out: self.out,
             resume: self.resume,
+            profile: self.profile,
             tb_prefix: self.tb_prefix,
             comment: self.comment,
             estimates: true,

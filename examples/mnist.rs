@@ -57,6 +57,9 @@ struct Arguments {
     /// Go on with the run in --out where it stopped
     #[arg(long)]
     resume: bool,
+    /// Show where the time of a few steps goes: a table of the ops, and a trace for chrome://tracing
+    #[arg(long)]
+    profile: bool,
     /// Print the network's layers, shapes, parameters and multiply-adds, and end
     #[arg(long)]
     summary: bool,
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         seed: arguments.seed,
         out: arguments.out.unwrap_or(Settings::default().out),
         resume: arguments.resume,
+        profile: arguments.profile,
     };
     exit_code(match arguments.summary {
         true => mnist::summary(&settings, &mut console),

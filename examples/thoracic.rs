@@ -43,6 +43,9 @@ struct Arguments {
     /// Go on with the run in --out where it stopped
     #[arg(long)]
     resume: bool,
+    /// Show where the time of a few steps goes: a table of the ops, and a trace for chrome://tracing
+    #[arg(long)]
+    profile: bool,
 }
 
 /// The names of all losses that fit.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         seed: arguments.seed,
         out: arguments.out,
         resume: arguments.resume,
+        profile: arguments.profile,
     };
     exit_code(thoracic::run(&settings, &mut Console::stdout(), stop_on_ctrl_c))
 }

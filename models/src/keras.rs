@@ -123,6 +123,8 @@ pub struct Fit<'a> {
     pub seed: u64,
     /// Whether to go on with the run in `run`, which was made with the same settings.
     pub resume: bool,
+    /// Whether to show where the time goes, see [`Trainer::profile`].
+    pub profile: bool,
     /// Ends the fit after the batch at hand, with everything saved.
     pub stop: Arc<AtomicBool>,
     /// Where measurements, pictures and weights go.
@@ -134,7 +136,15 @@ pub struct Fit<'a> {
 impl<'a> Fit<'a> {
     /// A new training in a directory, whose lines go to `console`.
     pub fn new(run: &'a RunDir, console: &'a mut Console) -> Fit<'a> {
-        Fit { validation_data: None, seed: 0, resume: false, stop: Arc::default(), run, console }
+        Fit {
+            validation_data: None,
+            seed: 0,
+            resume: false,
+            profile: false,
+            stop: Arc::default(),
+            run,
+            console,
+        }
     }
 }
 
@@ -201,7 +211,7 @@ impl Model {
         batch_size: usize,
         fit: Fit<'_>,
     ) -> Result<History> {
-        let Fit { validation_data, seed, resume, stop, run, console } = fit;
+        let Fit { validation_data, seed, resume, profile, stop, run, console } = fit;
         let device = self.device();
         let (val_x, val_y) = validation_data.unwrap_or((x, y));
         let loaders = Loaders {
@@ -216,6 +226,7 @@ impl Model {
         let mut trainer = Trainer::new(&self.net, &mut **optimizer, loaders, run, console)?;
         trainer.loss(*loss);
         trainer.report(every_epoch);
+        trainer.profile(profile);
         if !others.is_empty() {
             trainer.observe(&mut measure);
         }

@@ -8,6 +8,8 @@ mod devices;
 mod lesson;
 mod memory;
 mod mnist;
+mod profile;
+mod program;
 mod real_data;
 #[path = "../common/require.rs"]
 mod require;

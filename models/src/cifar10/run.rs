@@ -61,6 +61,7 @@ pub fn run(
     let steps = settings.epochs.saturating_mul(loaders.train.len());
     let mut trainer = Trainer::new(&model, &mut optimizer, loaders, &run, console)?;
     trainer.report(every_epoch);
+    trainer.profile(settings.profile);
     if settings.one_cycle {
         trainer.schedule(Every::Batch, OneCycleLR::new(settings.lr, steps)?);
     }

@@ -112,6 +112,7 @@ impl Lesson {
             trainer.add_to_loss(penalty);
         }
         trainer.measure_in_eval_mode(!plan.quirks.no_eval_mode);
+        trainer.profile(settings.profile);
         if settings.resume {
             trainer.resume(settings.epochs)?;
             run.write_config(&config)?;

@@ -40,6 +40,8 @@ pub struct Settings {
     pub out: PathBuf,
     /// Whether to go on with the run in `out`.
     pub resume: bool,
+    /// Whether to show where the time goes, see [`Trainer::profile`](crate::trainer::Trainer::profile).
+    pub profile: bool,
 }
 
 impl Default for Settings {
@@ -58,6 +60,7 @@ impl Default for Settings {
             seed: 0,
             out: "runs/birds_vs_airplanes".into(),
             resume: false,
+            profile: false,
         }
     }
 }

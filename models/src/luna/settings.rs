@@ -125,6 +125,8 @@ pub struct Settings {
     pub out: PathBuf,
     /// Whether to go on with the run in `out`.
     pub resume: bool,
+    /// Whether to show where the time goes, see [`Trainer::profile`](crate::trainer::Trainer::profile).
+    pub profile: bool,
     /// A folder of TensorBoard's between `tb` and the run's two.
     pub tb_prefix: Option<String>,
     /// What TensorBoard's folders are called besides `trn` and `val`.
@@ -149,6 +151,7 @@ impl Default for Settings {
             scans: ScanSettings::default(),
             out: "runs/luna".into(),
             resume: false,
+            profile: false,
             tb_prefix: None,
             comment: None,
             estimates: true,

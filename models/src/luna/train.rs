@@ -142,6 +142,7 @@ impl Lesson {
         trainer.observe(&mut watch);
         trainer.best_by(Best::Highest("val_f1".to_string()));
         trainer.report(|_| None);
+        trainer.profile(settings.profile);
         if resume {
             trainer.resume(plan.epochs)?;
             run.write_config(&self.config(settings, plan)?)?;

@@ -65,6 +65,7 @@ pub fn run(
         trainer.schedule(Every::Batch, OneCycleLR::new(plan.lr, steps)?);
     }
     trainer.report(every_epoch);
+    trainer.profile(settings.profile);
     if settings.resume {
         trainer.resume(settings.epochs)?;
         run.write_config(&config)?;

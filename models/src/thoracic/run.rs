@@ -51,6 +51,7 @@ pub fn run(
     let mut fit = Fit::new(&run, console);
     fit.validation_data = Some((&val_x, &val_y));
     (fit.seed, fit.resume, fit.stop) = (settings.seed, settings.resume, stop()?);
+    fit.profile = settings.profile;
     let history = model.fit(&x, &y, settings.epochs, settings.batch_size, fit)?;
 
     if settings.resume {

@@ -6,6 +6,7 @@ use voxgrad_engine::optim::Schedule;
 use super::Trainer;
 use super::history::EpochMetrics;
 use super::observe::Observer;
+use super::profile::Profiling;
 use super::step::LossTerm;
 use crate::losses::Loss;
 use crate::{Error, Result};
@@ -105,6 +106,14 @@ impl<'a> Trainer<'a> {
     /// such as numbers of the host that change from step to step.
     pub fn launch_each_kernel(&mut self) {
         self.step = TrainStep::eager();
+    }
+
+    /// Shows where the time of some steps goes, if `on`: from the first epoch's 11th step on, 50 of them. A table
+    /// of the ops, forward and backward, is printed when they are done, and `trace.json` in the run's directory
+    /// has the first 10 of them for `chrome://tracing` or Perfetto. On a GPU each of their launches is waited
+    /// for.
+    pub fn profile(&mut self, on: bool) {
+        self.profiling = on.then(Profiling::default);
     }
 
     /// Sets the learning rate by `schedule`, before every batch or every epoch. Its steps count on from

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use voxgrad_engine::Tensor;
+use voxgrad_engine::profile::span;
 
 use super::evaluate::{Evaluation, How};
 use super::step::{Part, step};
@@ -45,7 +46,10 @@ impl Trainer<'_> {
         check_epochs(epochs, &self.at)?;
         let per_epoch = self.loaders.train.len();
         self.console.start_bar(self.batches_done(), epochs.saturating_mul(per_epoch) as u64);
-        let fitted = self.fit_epochs(epochs, stop);
+        let fitted = self.fit_epochs(epochs, stop).and_then(|outcome| {
+            self.end_profile()?;
+            Ok(outcome)
+        });
         self.console.end_bar();
         self.model.eval();
         fitted
@@ -76,7 +80,10 @@ impl Trainer<'_> {
     fn train_epoch(&mut self, epochs: usize, stop: &AtomicBool) -> Result<Option<(f64, Evaluation)>> {
         self.model.train();
         let per_epoch = self.loaders.train.len();
-        for batch in self.loaders.train.epoch_from(self.at.epochs as u64, self.at.batches) {
+        let mut batches = self.loaders.train.epoch_from(self.at.epochs as u64, self.at.batches);
+        loop {
+            self.profile_step()?;
+            let Some(batch) = span("loader", || batches.next()) else { break };
             let batch = batch?;
             if let Some(lr) = self.choices.lr(self.at.epochs, self.at.batches, per_epoch) {
                 self.optimizer.set_lr(lr)?;
@@ -92,6 +99,7 @@ impl Trainer<'_> {
                 self.observers.batch(Split::Train, &outputs, &batch.targets)?;
             }
             self.at.batches += 1;
+            self.profiling.iter_mut().for_each(|profiling| profiling.done += 1);
             if self.unread.len() == BATCHES_AT_ONCE {
                 self.read_batches()?;
             }
@@ -104,7 +112,7 @@ impl Trainer<'_> {
         }
         self.read_batches()?;
         // A stop from here on is one after the last batch: resuming measures, and trains no batch twice.
-        self.measure(stop)
+        span("evaluation", || self.measure(stop))
     }
 
     /// Whether a step's outputs are wanted.

@@ -10,6 +10,7 @@
 //! | `last.safetensors` | the weights after the last finished epoch, under PyTorch's names |
 //! | `best.safetensors` | those of the best epoch: the one with the lowest validation loss, or by [`Best`] |
 //! | `resume.safetensors` | what it takes to go on exactly: weights, optimizer, position |
+//! | `trace.json` | what a few steps did, and when, with [`Trainer::profile`] |
 //!
 //! `metrics.jsonl` grows by a line, which is on disk before `resume.safetensors` counts its epoch as
 //! done; resuming cuts off what came after. Every other file is replaced at once. So whenever a run
@@ -31,6 +32,7 @@ mod lesson;
 mod measure;
 mod observe;
 mod pace;
+mod profile;
 mod run_dir;
 mod snapshot;
 mod step;
@@ -53,6 +55,7 @@ pub use measure::Measure;
 use observe::Observers;
 pub use observe::{Observer, Split};
 pub use pace::seconds_per_epoch;
+use profile::Profiling;
 pub use run_dir::RunDir;
 pub(crate) use run_dir::{Differences, differences, move_aside};
 use snapshot::Position;
@@ -101,6 +104,7 @@ pub struct Trainer<'a> {
     choices: Choices<'a>,
     observers: Observers<'a>,
     step: TrainStep,
+    profiling: Option<Profiling>,
     at: Position,
     history: Vec<EpochMetrics>,
     /// Losses that have not been read yet.
@@ -135,6 +139,7 @@ impl<'a> Trainer<'a> {
             choices: Choices::default(),
             observers: Observers::default(),
             step: TrainStep::capture(),
+            profiling: None,
             at: Position::START,
             history: Vec::new(),
             unread: Vec::new(),
