@@ -22,6 +22,8 @@ pub struct Ladder {
     run: Run,
     /// Floating-point operations of one run.
     pub flops: u64,
+    /// The same in Python, of the inputs `t`; empty where PyTorch has no such thing.
+    pub torch: String,
 }
 
 impl Ladder {
@@ -34,7 +36,8 @@ impl Ladder {
         run: impl Fn(usize, &[Storage]) -> Result<Vec<Storage>> + Send + Sync + 'static,
     ) -> Ladder {
         let (what, inputs) = (what.into(), inputs.into());
-        Ladder { kernel, what, rungs, inputs, prepare: Box::new(Ok), run: Box::new(run), flops }
+        let (prepare, run, torch) = (Box::new(Ok), Box::new(run), String::new());
+        Ladder { kernel, what, rungs, inputs, prepare, run, flops, torch }
     }
 
     /// With the buffers that `prepare` makes of the inputs.
@@ -45,9 +48,24 @@ impl Ladder {
         Ladder { prepare: Box::new(prepare), ..self }
     }
 
+    /// With what it is in PyTorch.
+    pub fn torch(self, torch: impl Into<String>) -> Ladder {
+        Ladder { torch: torch.into(), ..self }
+    }
+
+    /// The shapes of the inputs.
+    pub fn shapes(&self) -> impl Iterator<Item = &[usize]> {
+        self.inputs.iter().map(|input| &input.shape[..])
+    }
+
     /// The names of the rungs on `device`, the plain one first.
     pub fn rungs_on(&self, device: &Device) -> &'static [&'static str] {
-        self.rungs[usize::from(*device != Device::Cpu)]
+        self.rungs_of(*device != Device::Cpu)
+    }
+
+    /// Those on a GPU, or on the CPU.
+    pub fn rungs_of(&self, gpu: bool) -> &'static [&'static str] {
+        self.rungs[usize::from(gpu)]
     }
 
     pub fn name(&self) -> String {

@@ -1,4 +1,4 @@
-//! What the tests and the benches share: the table of cases, the devices, the comparison.
+//! What the tests, the benches and the kernel lab share: the table of cases, the devices, the comparison.
 //!
 //! Each test binary compiles this module for itself and uses its own part of it.
 #![allow(dead_code, unused_imports)]
@@ -9,6 +9,7 @@ pub mod devices;
 pub mod input;
 pub mod ladder;
 pub mod require;
+pub mod source;
 
 pub use cases::Case;
 pub use ladder::Ladder;

@@ -3,7 +3,7 @@
 use voxgrad_kernels::Storage;
 use voxgrad_kernels::ops::batch_norm::{self as kernel, BatchNorm, Channels};
 
-use super::{Case, case, case_with};
+use super::{Case, Shaped, case, case_with};
 use crate::common::Ladder;
 use crate::common::input::{Input, between, uniform};
 
@@ -54,42 +54,52 @@ pub fn cases() -> Vec<Case> {
 
 /// The statistics, the forward and the backward kernel.
 pub fn ladders() -> Vec<Ladder> {
-    let mut ladders = Vec::new();
-    for x in SHAPES {
-        let numel = x.iter().product::<usize>() as u64;
-        let p = BatchNorm {
-            samples: x[0] as u32,
-            channels: x[1] as u32,
-            inner: x[2..].iter().product::<usize>() as u32,
-            of_batch: 1,
-        };
-        let channel = &x[1..2];
-        let (values, mean, bias) = (uniform(x), uniform(channel), uniform(channel));
-        let (var, weight) = (between(0.5, 2.0, channel), between(0.5, 1.5, channel));
-        let mut push = |name, inputs: Vec<Input>, flops, run: fn(usize, &BatchNorm, &[_]) -> _| {
-            let run = move |rung, t: &[_]| run(rung, &p, t);
-            ladders.push(Ladder::new(
-                name,
-                format!("{x:?}"),
-                [kernel::RUNGS, kernel::GPU_RUNGS],
-                inputs,
-                flops * numel,
-                run,
-            ));
-        };
-        push("batch_norm_statistics", vec![values.clone()], 4, |rung, p, t| {
-            let (mean, var) = kernel::statistics_rung(rung, p, &t[0])?;
-            Ok(vec![mean, var])
-        });
-        let inputs = vec![values.clone(), mean, var, weight, bias];
-        push("batch_norm", inputs.clone(), 4, |rung, p, t| {
-            Ok(vec![kernel::forward_rung(rung, p, &channels(t), &t[0])?])
-        });
-        push("batch_norm_backward", [inputs, vec![values]].concat(), 10, |rung, p, t| {
-            let all = kernel::backward_rung(rung, p, &channels(t), &t[0], &t[5], true)?;
-            Ok([all.dx, Some(all.dweight), Some(all.dbias)].into_iter().flatten().collect())
-        });
+    SHAPES.into_iter().flat_map(kernels).collect()
+}
+
+/// Those of one shape.
+pub fn shaped(shapes: &[Vec<usize>]) -> Shaped {
+    match shapes {
+        [x] if x.len() >= 2 => Ok(kernels(x)),
+        _ => Err("batch normalisation takes one shape: N,C, or N,C,H,W, or N,C,D,H,W".into()),
     }
+}
+
+fn kernels(x: &[usize]) -> Vec<Ladder> {
+    let mut ladders = Vec::new();
+    let numel = x.iter().product::<usize>() as u64;
+    let p = BatchNorm {
+        samples: x[0] as u32,
+        channels: x[1] as u32,
+        inner: x[2..].iter().product::<usize>() as u32,
+        of_batch: 1,
+    };
+    let channel = &x[1..2];
+    let (values, mean, bias) = (uniform(x), uniform(channel), uniform(channel));
+    let (var, weight) = (between(0.5, 2.0, channel), between(0.5, 1.5, channel));
+    let mut push = |name, inputs: Vec<Input>, flops, torch, run: fn(usize, &BatchNorm, &[_]) -> _| {
+        let (what, rungs) = (format!("{x:?}"), [kernel::RUNGS, kernel::GPU_RUNGS]);
+        let run = move |rung, t: &[_]| run(rung, &p, t);
+        ladders.push(Ladder::new(name, what, rungs, inputs, flops * numel, run).torch(torch));
+    };
+    let others: Vec<usize> = (0..x.len()).filter(|&d| d != 1).collect();
+    let statistics = format!("torch.var_mean(t[0], {others:?}, correction=0)");
+    push("batch_norm_statistics", vec![values.clone()], 4, statistics, |rung, p, t| {
+        let (mean, var) = kernel::statistics_rung(rung, p, &t[0])?;
+        Ok(vec![mean, var])
+    });
+    let inputs = vec![values.clone(), mean, var, weight, bias];
+    let forward = "F.batch_norm(t[0], t[1], t[2], t[3], t[4], training=False)".to_string();
+    push("batch_norm", inputs.clone(), 4, forward, |rung, p, t| {
+        Ok(vec![kernel::forward_rung(rung, p, &channels(t), &t[0])?])
+    });
+    // What PyTorch calls the saved deviation is here the variance: it costs the same.
+    let backward = "torch.ops.aten.native_batch_norm_backward(\
+                    t[5], t[0], t[3], None, None, t[1], t[2], True, 1e-5, [True, True, True])";
+    push("batch_norm_backward", [inputs, vec![values]].concat(), 10, backward.into(), |rung, p, t| {
+        let all = kernel::backward_rung(rung, p, &channels(t), &t[0], &t[5], true)?;
+        Ok([all.dx, Some(all.dweight), Some(all.dbias)].into_iter().flatten().collect())
+    });
     ladders
 }
 

@@ -4,12 +4,12 @@ use voxgrad_engine::ops::ConvOptions;
 use voxgrad_engine::{Result, Tensor};
 use voxgrad_kernels::ops::conv::{self as kernel, Conv as Sizes};
 
-use super::{Case, case};
+use super::{Case, Shaped, case};
 use crate::common::Ladder;
 use crate::common::input::{Input, uniform};
 
 struct Conv<const N: usize> {
-    what: &'static str,
+    what: String,
     /// [N, C, D, H, W], the depth left out in 2d.
     x: Vec<usize>,
     /// [O, C / groups, kD, kH, kW].
@@ -22,7 +22,7 @@ type Set<const N: usize> = fn(&mut ConvOptions<N>);
 fn conv<const N: usize>(what: &'static str, x: &[usize], w: &[usize], set: Set<N>) -> Conv<N> {
     let mut options = ConvOptions::default();
     set(&mut options);
-    Conv { what, x: x.to_vec(), w: w.to_vec(), options }
+    Conv { what: what.to_string(), x: x.to_vec(), w: w.to_vec(), options }
 }
 
 fn conv2d() -> Vec<Conv<2>> {
@@ -82,10 +82,34 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
+const IN_2D: [&str; 3] = ["conv2d", "conv2d_backward_input", "conv2d_backward_weight"];
+const IN_3D: [&str; 3] = ["conv3d", "conv3d_backward_input", "conv3d_backward_weight"];
+
 pub fn ladders() -> Vec<Ladder> {
-    let mut ladders = kernels("conv2d", "conv2d_backward_input", "conv2d_backward_weight", conv2d());
-    ladders.extend(kernels("conv3d", "conv3d_backward_input", "conv3d_backward_weight", conv3d()));
+    let mut ladders = kernels(IN_2D, conv2d());
+    ladders.extend(kernels(IN_3D, conv3d()));
     ladders
+}
+
+/// Those of one convolution with as much padding as keeps the size, where the kernel's is odd.
+pub fn shaped(shapes: &[Vec<usize>]) -> Shaped {
+    fn one<const N: usize>(names: [&'static str; 3], x: &[usize], w: &[usize]) -> Shaped {
+        let padding: [usize; N] = std::array::from_fn(|d| w[d + 2] / 2);
+        let options = ConvOptions { padding, ..ConvOptions::default() };
+        let what = format!("{x:?} by {w:?}, padding {padding:?}");
+        let conv = Conv { what, x: x.to_vec(), w: w.to_vec(), options };
+        conv.sizes().map_err(|error| error.to_string())?;
+        Ok(kernels(names, vec![conv]))
+    }
+    match shapes {
+        [x, w] if x.len() == 4 && w.len() == 4 => one::<2>(IN_2D, x, w),
+        [x, w] if x.len() == 5 && w.len() == 5 => one::<3>(IN_3D, x, w),
+        _ => Err(
+            "a convolution takes two shapes: N,C,H,W of the input and O,C,KH,KW of the weight; in 3d with a \
+                  depth before the height"
+                .into(),
+        ),
+    }
 }
 
 type Op<const N: usize> = fn(&Tensor, &Tensor, Option<&Tensor>, ConvOptions<N>) -> Result<Tensor>;
@@ -94,38 +118,31 @@ type Op<const N: usize> = fn(&Tensor, &Tensor, Option<&Tensor>, ConvOptions<N>) 
 fn of<const N: usize>(name: &'static str, table: Vec<Conv<N>>, op: Op<N>) -> Vec<Case> {
     let mut cases = Vec::new();
     for conv in table {
-        let (options, flops) = (conv.options, conv.sizes().flops());
+        let (options, flops) = (conv.options, conv.possible().flops());
         let inputs: [Input; 3] = [uniform(&conv.x), uniform(&conv.w), uniform(&conv.w[..1])];
         let timed = |case: Case| if flops > 1_000_000 { case.large(flops) } else { case };
         let bias = format!("{}, bias", conv.what);
         cases.push(timed(case(name, bias, inputs.clone(), move |t| op(&t[0], &t[1], Some(&t[2]), options))));
-        cases.push(timed(case(name, conv.what, &inputs[..2], move |t| op(&t[0], &t[1], None, options))));
+        cases.push(timed(case(name, &conv.what, &inputs[..2], move |t| op(&t[0], &t[1], None, options))));
     }
     cases
 }
 
 /// The three kernels of every convolution of the table.
 fn kernels<const N: usize>(
-    forward: &'static str,
-    backward_input: &'static str,
-    backward_weight: &'static str,
+    [forward, backward_input, backward_weight]: [&'static str; 3],
     table: Vec<Conv<N>>,
 ) -> Vec<Ladder> {
     let mut ladders = Vec::new();
     for conv in table {
-        let p = conv.sizes();
+        let p = conv.possible();
         let (x, w, bias) = (uniform(&conv.x), uniform(&conv.w), uniform(&conv.w[..1]));
         let dy = uniform(&p.output_shape::<N>());
         let mut push = |name, inputs: Vec<Input>, run: fn(usize, &Sizes, &[_]) -> _| {
             let run = move |rung, t: &[_]| Ok(vec![run(rung, &p, t)?]);
-            ladders.push(Ladder::new(
-                name,
-                conv.what,
-                [kernel::RUNGS, kernel::GPU_RUNGS],
-                inputs,
-                p.flops(),
-                run,
-            ));
+            let rungs = [kernel::RUNGS, kernel::GPU_RUNGS];
+            ladders
+                .push(Ladder::new(name, &conv.what, rungs, inputs, p.flops(), run).torch(conv.torch(name)));
         };
         push(forward, vec![x.clone(), w.clone(), bias], |rung, p, t| {
             kernel::forward_rung(rung, p, &t[0], &t[1], Some(&t[2]))
@@ -139,9 +156,26 @@ fn kernels<const N: usize>(
 }
 
 impl<const N: usize> Conv<N> {
-    fn sizes(&self) -> Sizes {
+    fn sizes(&self) -> voxgrad_kernels::Result<Sizes> {
         let o = &self.options;
         Sizes::new("conv", &self.x, &self.w, o.stride, o.padding, o.dilation, o.groups)
-            .expect("the table holds possible convolutions")
+    }
+
+    fn possible(&self) -> Sizes {
+        self.sizes().expect("the table holds possible convolutions")
+    }
+
+    /// The kernel `name` in PyTorch's words.
+    fn torch(&self, name: &str) -> String {
+        let ConvOptions { stride, padding, dilation, groups } = self.options;
+        let options =
+            format!("stride={stride:?}, padding={padding:?}, dilation={dilation:?}, groups={groups}");
+        match name.split_once("_backward_") {
+            Some((conv, "input")) => {
+                format!("torch.nn.grad.{conv}_input({:?}, t[1], t[0], {options})", self.x)
+            }
+            Some((conv, _)) => format!("torch.nn.grad.{conv}_weight(t[1], {:?}, t[0], {options})", self.w),
+            None => format!("F.{name}(t[0], t[1], t[2], {options})"),
+        }
     }
 }

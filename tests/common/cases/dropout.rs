@@ -3,7 +3,7 @@
 use voxgrad_engine::{Result, Tensor, manual_seed};
 use voxgrad_kernels::ops::dropout::{self as kernel, Dropout};
 
-use super::{Case, case};
+use super::{Case, Shaped, case};
 use crate::common::Ladder;
 use crate::common::input::{Input, uniform};
 
@@ -38,14 +38,25 @@ fn seeded(
 }
 
 pub fn ladders() -> Vec<Ladder> {
-    let ladder = |(len, group): (u32, u32)| {
-        let params = Dropout::new(len, group, 0x0123_4567_89AB_CDEF, 1 << 35 | 5);
-        let what = format!("{len} elements in groups of {group}");
-        let rungs = [kernel::RUNGS, kernel::GPU_RUNGS];
-        Ladder::new("dropout", what, rungs, [uniform(&[len as usize])], len.into(), move |rung, t| {
-            Ok(vec![kernel::forward_rung(rung, &params, 0.4, &t[0])?])
-        })
-    };
     let sizes = [(0, 1), (1, 1), (3000, 1), (2500, 3), (2500, 1000), (1 << 20, 1), (1 << 20, 1024)];
     sizes.into_iter().map(ladder).collect()
+}
+
+/// That of single elements.
+pub fn shaped(shapes: &[Vec<usize>]) -> Shaped {
+    match shapes {
+        [x] => Ok(vec![ladder((x.iter().product::<usize>() as u32, 1))]),
+        _ => Err("dropout takes one shape".into()),
+    }
+}
+
+fn ladder((len, group): (u32, u32)) -> Ladder {
+    let params = Dropout::new(len, group, 0x0123_4567_89AB_CDEF, 1 << 35 | 5);
+    let what = format!("{len} elements in groups of {group}");
+    let rungs = [kernel::RUNGS, kernel::GPU_RUNGS];
+    let ladder =
+        Ladder::new("dropout", what, rungs, [uniform(&[len as usize])], len.into(), move |rung, t| {
+            Ok(vec![kernel::forward_rung(rung, &params, 0.4, &t[0])?])
+        });
+    ladder.torch(if group == 1 { "F.dropout(t[0], 0.4)" } else { "" })
 }

@@ -1,8 +1,10 @@
 //! Ops that treat every element alike.
 
 use voxgrad_engine::{Result, Tensor};
+use voxgrad_kernels::ops::elementwise::{self as kernel, Saved, Unary};
 
-use super::{Case, case};
+use super::{Case, Shaped, case};
+use crate::common::Ladder;
 use crate::common::input::{Input, away_from, between, uniform};
 
 /// Sizes that divide no block, a scalar, one element, a batch of nothing.
@@ -72,4 +74,41 @@ pub fn cases() -> Vec<Case> {
     let huge = [uniform(HUGE)];
     cases.push(case("tanh", "more groups than one row", huge, |x| x[0].tanh()).large(HUGE[0] as u64));
     cases
+}
+
+/// The functions that networks are full of, on sizes that divide no register and on a large one.
+pub fn ladders() -> Vec<Ladder> {
+    [&[1usize][..], &[1003], LARGE].into_iter().flat_map(kernels).collect()
+}
+
+/// Those of one shape.
+pub fn shaped(shapes: &[Vec<usize>]) -> Shaped {
+    match shapes {
+        [x] => Ok(kernels(x)),
+        _ => Err("a function of one element takes one shape".into()),
+    }
+}
+
+/// Counted is one floating-point operation an element, whatever the function takes.
+fn kernels(shape: &[usize]) -> Vec<Ladder> {
+    let functions: [(&str, &str, Unary, &str); 4] = [
+        ("tanh", "tanh_backward", Unary::Tanh, "tanh"),
+        ("exp", "exp_backward", Unary::Exp, "exp"),
+        ("relu", "relu_backward", Unary::Relu, "relu"),
+        ("gelu", "gelu_backward", Unary::Gelu, ""),
+    ];
+    let mut ladders = Vec::new();
+    for (name, backward, function, torch) in functions {
+        let (what, numel) = (format!("{shape:?}"), shape.iter().product::<usize>() as u64);
+        let (x, rungs) = (away_from(&[0.0], 0.05, shape), [kernel::UNARY_RUNGS, &["plain"]]);
+        let run = move |rung, t: &[_]| Ok(vec![kernel::unary_rung(rung, function, [0.0; 2], &t[0])?]);
+        let torch = if torch.is_empty() { format!("F.{name}(t[0])") } else { format!("torch.{torch}(t[0])") };
+        ladders.push(Ladder::new(name, &what, rungs, [x.clone()], numel, run).torch(torch));
+        let run = move |rung, t: &[_]| {
+            let saved = Some(&t[0]).filter(|_| function.saves() != Saved::Nothing);
+            Ok(vec![kernel::unary_backward_rung(rung, function, [0.0; 2], saved, &t[1])?])
+        };
+        ladders.push(Ladder::new(backward, what, rungs, [x, uniform(shape)], numel, run));
+    }
+    ladders
 }

@@ -4,7 +4,7 @@ use voxgrad_engine::Tensor;
 use voxgrad_engine::ops::PaddingMode;
 use voxgrad_kernels::ops::grid_sample::{self as kernel, GridSample};
 
-use super::{Case, case};
+use super::{Case, Shaped, case};
 use crate::common::Ladder;
 use crate::common::input::{Input, between, uniform, values};
 
@@ -67,29 +67,42 @@ fn grid(x: [usize; 5], out: [usize; 3], align: bool) -> Input {
 
 /// The gradient of the volume, which a GPU has two kernels for.
 pub fn ladders() -> Vec<Ladder> {
+    let sizes = [([2, 3, 3, 4, 5], [2, 3, 2]), ([1, 5, 9, 10, 17], [6, 11, 13])];
+    sizes.into_iter().flat_map(|(x, out)| kernels(x, out)).collect()
+}
+
+/// That of an output as large as the input, with zeros around.
+pub fn shaped(shapes: &[Vec<usize>]) -> Shaped {
+    match shapes {
+        [x] if x.len() == 5 => {
+            Ok(kernels([x[0], x[1], x[2], x[3], x[4]], [x[2], x[3], x[4]]).into_iter().take(1).collect())
+        }
+        _ => Err("sampling takes one shape: N,C,D,H,W".into()),
+    }
+}
+
+fn kernels(x: [usize; 5], out: [usize; 3]) -> Vec<Ladder> {
     let mut ladders = Vec::new();
-    for (x, out) in [([2, 3, 3, 4, 5], [2, 3, 2]), ([1, 5, 9, 10, 17], [6, 11, 13])] {
-        for (border, align_corners) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-            let [samples, channels, in_d, in_h, in_w] = x.map(|size| size as u32);
-            let [out_d, out_h, out_w] = out.map(|size| size as u32);
-            #[rustfmt::skip]
+    for (border, align_corners) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let [samples, channels, in_d, in_h, in_w] = x.map(|size| size as u32);
+        let [out_d, out_h, out_w] = out.map(|size| size as u32);
+        #[rustfmt::skip]
             let p = GridSample {
                 samples, channels, in_d, in_h, in_w, out_d, out_h, out_w, border, align_corners,
             };
-            let dy = [x[0], x[1], out[0], out[1], out[2]];
-            let inputs = [uniform(&x), grid(x, out, align_corners == 1), uniform(&dy)];
-            let flops = 21 * dy.iter().product::<usize>() as u64;
-            let what = format!("{x:?} to {out:?}, border {border}, align_corners {align_corners}");
-            let rungs = [&["plain"], kernel::GPU_RUNGS];
-            ladders.push(Ladder::new(
-                "grid_sample_backward_input",
-                what,
-                rungs,
-                inputs,
-                flops,
-                move |rung, t| Ok(vec![kernel::backward_input_rung(rung, &p, &t[0], &t[1], &t[2])?]),
-            ));
-        }
+        let dy = [x[0], x[1], out[0], out[1], out[2]];
+        let inputs = [uniform(&x), grid(x, out, align_corners == 1), uniform(&dy)];
+        let flops = 21 * dy.iter().product::<usize>() as u64;
+        let what = format!("{x:?} to {out:?}, border {border}, align_corners {align_corners}");
+        let rungs = [&["plain"], kernel::GPU_RUNGS];
+        ladders.push(Ladder::new(
+            "grid_sample_backward_input",
+            what,
+            rungs,
+            inputs,
+            flops,
+            move |rung, t| Ok(vec![kernel::backward_input_rung(rung, &p, &t[0], &t[1], &t[2])?]),
+        ));
     }
     ladders
 }

@@ -4,7 +4,7 @@ use voxgrad_engine::ops::{CrossEntropyOptions, Reduction};
 use voxgrad_kernels::ops::cross_entropy::{self as kernel, CrossEntropy, Target};
 use voxgrad_kernels::{DType, Result, Storage};
 
-use super::{Case, case};
+use super::{Case, Shaped, case};
 use crate::common::Ladder;
 use crate::common::input::{Input, away_from, below, between, uniform};
 
@@ -124,8 +124,7 @@ fn binary_losses() -> Vec<Case> {
 
 /// Cross-entropy of few rows and many, of rows that lie side by side and of pixels.
 pub fn ladders() -> Vec<Ladder> {
-    let mut ladders = Vec::new();
-    for (outer, classes, inner) in [
+    let sizes = [
         (8, 4, 1),
         (1, 3, 1),
         (0, 3, 1),
@@ -134,49 +133,65 @@ pub fn ladders() -> Vec<Ladder> {
         (3, 5, 7),
         (40, 21, 50),
         (2, 2, 70_000),
-    ] {
-        for (name, reduction) in REDUCTIONS {
-            for (weighted, log_probabilities, label_smoothing) in
-                [(false, 0, 0.0), (true, 0, 0.0), (false, 0, 0.2), (true, 0, 0.2), (true, 1, 0.2)]
-            {
-                let p = CrossEntropy { outer, classes, inner, ignore_index: 1, log_probabilities };
-                let [n, c, i] = [outer, classes, inner].map(|size| size as usize);
-                let what = format!(
-                    "[{n}, {c}, {i}], {name}{}{}{}",
-                    if weighted { ", weights" } else { "" },
-                    if label_smoothing > 0.0 { ", smoothed" } else { "" },
-                    if log_probabilities == 1 { ", log-probabilities" } else { "" },
-                );
-                let one_each = if reduction == Reduction::None { n * i } else { 1 };
-                let inputs = [
-                    between(-3.0, 3.0, &[n, c, i]),
-                    between(0.0, f64::from(classes), &[n, i]),
-                    between(0.3, 2.0, &[c]),
-                    uniform(&[one_each]),
-                    between(2.0, 3.0, &[1]),
-                ];
-                let rungs = [kernel::RUNGS, kernel::GPU_RUNGS];
-                let flops = 5 * (n * c * i) as u64;
-                let target = move |t: &[Storage], run: &dyn Fn(&Target) -> Result<Vec<Storage>>| {
-                    run(&Target { labels: &t[1], weight: weighted.then_some(&t[2]), label_smoothing })
-                };
-                let forward =
-                    Ladder::new("cross_entropy", &what, rungs, inputs.clone(), flops, move |rung, t| {
-                        target(t, &|target| {
-                            let forward = kernel::forward_rung(rung, &p, reduction, &t[0], target)?;
-                            Ok([Some(forward.loss), forward.total_weight].into_iter().flatten().collect())
-                        })
-                    });
-                ladders.push(forward.prepared(with_labels));
-                let run = move |rung, t: &[Storage]| {
-                    let total_weight = (reduction == Reduction::Mean).then_some(&t[4]);
+    ];
+    sizes.into_iter().flat_map(kernels).collect()
+}
+
+/// Those of the mean without anything special.
+pub fn shaped(shapes: &[Vec<usize>]) -> Shaped {
+    match shapes {
+        [x] if x.len() >= 2 => {
+            let inner = x[2..].iter().product::<usize>() as u32;
+            let plain = |ladder: &Ladder| ladder.what.ends_with(", mean");
+            Ok(kernels((x[0] as u32, x[1] as u32, inner)).into_iter().filter(plain).collect())
+        }
+        _ => Err("cross_entropy takes one shape: N,C, or N,C and more".into()),
+    }
+}
+
+fn kernels((outer, classes, inner): (u32, u32, u32)) -> Vec<Ladder> {
+    let mut ladders = Vec::new();
+    for (name, reduction) in REDUCTIONS {
+        for (weighted, log_probabilities, label_smoothing) in
+            [(false, 0, 0.0), (true, 0, 0.0), (false, 0, 0.2), (true, 0, 0.2), (true, 1, 0.2)]
+        {
+            let p = CrossEntropy { outer, classes, inner, ignore_index: 1, log_probabilities };
+            let [n, c, i] = [outer, classes, inner].map(|size| size as usize);
+            let what = format!(
+                "[{n}, {c}, {i}], {name}{}{}{}",
+                if weighted { ", weights" } else { "" },
+                if label_smoothing > 0.0 { ", smoothed" } else { "" },
+                if log_probabilities == 1 { ", log-probabilities" } else { "" },
+            );
+            let one_each = if reduction == Reduction::None { n * i } else { 1 };
+            let inputs = [
+                between(-3.0, 3.0, &[n, c, i]),
+                between(0.0, f64::from(classes), &[n, i]),
+                between(0.3, 2.0, &[c]),
+                uniform(&[one_each]),
+                between(2.0, 3.0, &[1]),
+            ];
+            let rungs = [kernel::RUNGS, kernel::GPU_RUNGS];
+            let flops = 5 * (n * c * i) as u64;
+            let target = move |t: &[Storage], run: &dyn Fn(&Target) -> Result<Vec<Storage>>| {
+                run(&Target { labels: &t[1], weight: weighted.then_some(&t[2]), label_smoothing })
+            };
+            let forward =
+                Ladder::new("cross_entropy", &what, rungs, inputs.clone(), flops, move |rung, t| {
                     target(t, &|target| {
-                        Ok(vec![kernel::backward_rung(rung, &p, &t[0], target, total_weight, &t[3])?])
+                        let forward = kernel::forward_rung(rung, &p, reduction, &t[0], target)?;
+                        Ok([Some(forward.loss), forward.total_weight].into_iter().flatten().collect())
                     })
-                };
-                let backward = Ladder::new("cross_entropy_backward", &what, rungs, inputs, flops, run);
-                ladders.push(backward.prepared(with_labels));
-            }
+                });
+            ladders.push(forward.prepared(with_labels));
+            let run = move |rung, t: &[Storage]| {
+                let total_weight = (reduction == Reduction::Mean).then_some(&t[4]);
+                target(t, &|target| {
+                    Ok(vec![kernel::backward_rung(rung, &p, &t[0], target, total_weight, &t[3])?])
+                })
+            };
+            let backward = Ladder::new("cross_entropy_backward", &what, rungs, inputs, flops, run);
+            ladders.push(backward.prepared(with_labels));
         }
     }
     ladders

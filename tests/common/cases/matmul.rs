@@ -2,7 +2,7 @@
 
 use voxgrad_kernels::ops::matmul::{self as kernel, Matmul};
 
-use super::{Case, case};
+use super::{Case, Shaped, case};
 use crate::common::Ladder;
 use crate::common::input::uniform;
 
@@ -66,8 +66,7 @@ pub fn cases() -> Vec<Case> {
 
 /// The kernel, with either factor stored transposed.
 pub fn ladders() -> Vec<Ladder> {
-    let mut ladders = Vec::new();
-    for (batch, m, n, k) in [
+    let sizes = [
         (1, 1, 1, 1),
         (1, 3, 7, 5),
         (2, 17, 33, 9),
@@ -81,21 +80,41 @@ pub fn ladders() -> Vec<Ladder> {
         (1, 64, 1024, 1152),
         (1, 5, 7, 5000),
         (70, 20, 3, 70),
-    ] {
-        let plain = Matmul::new(batch, m, n, k);
-        for (form, p) in [("a b", plain), ("a' b", plain.transpose_a()), ("a b'", plain.transpose_b())] {
-            let inputs = [uniform(&[batch, m, k]), uniform(&[batch, k, n]), uniform(&[n])];
-            let what = format!("{form}, {batch} x [{m}, {k}] [{k}, {n}]");
-            let flops = 2 * (batch * m * n * k) as u64;
-            ladders.push(Ladder::new(
-                "matmul",
-                what,
-                [kernel::RUNGS, kernel::GPU_RUNGS],
-                inputs,
-                flops,
-                move |rung, t| Ok(vec![kernel::forward_rung(rung, &p, &t[0], &t[1], Some(&t[2]))?]),
-            ));
-        }
+    ];
+    sizes.into_iter().flat_map(products).collect()
+}
+
+/// The product of two matrices or two batches of them, with either factor stored transposed.
+pub fn shaped(shapes: &[Vec<usize>]) -> Shaped {
+    let (batch, a, b) = match shapes {
+        [a, b] if a.len() == 2 && b.len() == 2 => (1, &a[..], &b[..]),
+        [a, b] if a.len() == 3 && b.len() == 3 && a[0] == b[0] => (a[0], &a[1..], &b[1..]),
+        _ => return Err("a product takes two shapes: M,K and K,N, or B,M,K and B,K,N".into()),
+    };
+    if a[1] != b[0] {
+        return Err(format!("{a:?} has {} columns, {b:?} has {} rows: they must be as many", a[1], b[0]));
     }
-    ladders
+    Ok(products((batch, a[0], b[1], a[1])))
+}
+
+fn products((batch, m, n, k): (usize, usize, usize, usize)) -> Vec<Ladder> {
+    let plain = Matmul::new(batch, m, n, k);
+    let forms = [("a b", plain), ("a' b", plain.transpose_a()), ("a b'", plain.transpose_b())];
+    let ladder = |(form, p): (&str, Matmul)| {
+        let inputs = [uniform(&[batch, m, k]), uniform(&[batch, k, n]), uniform(&[n])];
+        let what = format!("{form}, {batch} x [{m}, {k}] [{k}, {n}]");
+        let flops = 2 * (batch * m * n * k) as u64;
+        let rungs = [kernel::RUNGS, kernel::GPU_RUNGS];
+        let ladder = Ladder::new("matmul", what, rungs, inputs, flops, move |rung, t| {
+            Ok(vec![kernel::forward_rung(rung, &p, &t[0], &t[1], Some(&t[2]))?])
+        });
+        // The buffers hold the factors as they are stored.
+        let a = if p.transpose_a == 1 { format!("t[0].view({batch}, {k}, {m}).mT") } else { "t[0]".into() };
+        let b = if p.transpose_b == 1 { format!("t[1].view({batch}, {n}, {k}).mT") } else { "t[1]".into() };
+        ladder.torch(match batch {
+            1 => format!("torch.addmm(t[2], ({a})[0], ({b})[0])"),
+            _ => format!("torch.baddbmm(t[2], {a}, {b})"),
+        })
+    };
+    forms.into_iter().map(ladder).collect()
 }

@@ -21,6 +21,9 @@ use super::input::Input;
 
 type Run = Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
 
+/// The ladders of shapes that somebody gave, or what shapes there can be.
+type Shaped = std::result::Result<Vec<Ladder>, String>;
+
 /// One op on one set of shapes and options.
 pub struct Case {
     /// The op, by its name in the engine.
@@ -142,6 +145,7 @@ fn asked_for(op: &str) -> bool {
 /// Every kernel with several rungs.
 pub fn ladders() -> Vec<Ladder> {
     let families = [
+        elementwise::ladders(),
         reduce::ladders(),
         matmul::ladders(),
         conv::ladders(),
@@ -153,4 +157,25 @@ pub fn ladders() -> Vec<Ladder> {
         loss::ladders(),
     ];
     families.into_iter().flatten().filter(|ladder| asked_for(ladder.kernel)).collect()
+}
+
+/// The ladder of the kernel `op` on inputs of these shapes, and of the usual options.
+///
+/// # Errors
+/// What shapes the op takes, in words.
+pub fn shaped(op: &str, shapes: &[Vec<usize>]) -> std::result::Result<Ladder, String> {
+    let family = match op.split('_').next().unwrap_or_default() {
+        "conv2d" | "conv3d" => conv::shaped,
+        "matmul" => matmul::shaped,
+        "max" | "avg" if op.contains("pool") => pool::shaped,
+        "sum" | "max" | "min" => reduce::shaped,
+        "batch" => batch_norm::shaped,
+        "dropout" => dropout::shaped,
+        "softmax" => softmax::shaped,
+        "cross" => loss::shaped,
+        "grid" => grid_sample::shaped,
+        _ => elementwise::shaped,
+    };
+    let found = family(shapes)?.into_iter().find(|ladder| ladder.kernel == op);
+    found.ok_or_else(|| format!("{op} takes no such shapes: it has another number of dimensions"))
 }

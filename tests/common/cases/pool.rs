@@ -4,22 +4,22 @@ use voxgrad_engine::ops::PoolOptions;
 use voxgrad_engine::{Result, Tensor};
 use voxgrad_kernels::ops::pool::{self as kernel, Pool as Sizes, Window};
 
-use super::{Case, case};
+use super::{Case, Shaped, case};
 use crate::common::Ladder;
 use crate::common::input::{distinct, uniform};
 
 struct Pool<const N: usize> {
-    what: &'static str,
+    what: String,
     x: Vec<usize>,
     options: PoolOptions<N>,
 }
 
 type Set<const N: usize> = fn(&mut PoolOptions<N>);
 
-fn pool<const N: usize>(what: &'static str, x: &[usize], kernel_size: [usize; N], set: Set<N>) -> Pool<N> {
+fn pool<const N: usize>(what: &str, x: &[usize], kernel_size: [usize; N], set: Set<N>) -> Pool<N> {
     let mut options = PoolOptions::new(kernel_size);
     set(&mut options);
-    Pool { what, x: x.to_vec(), options }
+    Pool { what: what.to_string(), x: x.to_vec(), options }
 }
 
 fn pool2d() -> Vec<Pool<2>> {
@@ -88,8 +88,8 @@ fn of<const N: usize>(
     let mut cases = Vec::new();
     for Pool { what, x, options } in table {
         let timed = timed(&x);
-        cases.push(timed(case(max_name, what, [distinct(0, &x)], move |t| max(&t[0], options))));
-        cases.push(timed(case(avg_name, what, [uniform(&x)], move |t| avg(&t[0], options))));
+        cases.push(timed(case(max_name, &what, [distinct(0, &x)], move |t| max(&t[0], options))));
+        cases.push(timed(case(avg_name, &what, [uniform(&x)], move |t| avg(&t[0], options))));
         let inside = PoolOptions { count_include_pad: false, ..options };
         let name = format!("{what}, the margin does not count");
         cases.push(timed(case(avg_name, name, [uniform(&x)], move |t| avg(&t[0], inside))));
@@ -101,6 +101,20 @@ fn of<const N: usize>(
 fn timed(x: &[usize]) -> impl Fn(Case) -> Case + use<> {
     let numel = x.iter().product::<usize>() as u64;
     move |case| if numel > 10_000 { case.large(numel) } else { case }
+}
+
+/// Those of windows of 2 in each dimension.
+pub fn shaped(shapes: &[Vec<usize>]) -> Shaped {
+    let mut ladders = Vec::new();
+    match shapes {
+        [x] if x[2..].iter().any(|&size| size < 2) => {
+            return Err(format!("{x:?}: a window of 2 needs 2 places in each dimension"));
+        }
+        [x] if x.len() == 4 => pool(&format!("{x:?} by 2"), x, [2, 2], |_| {}).kernels(&mut ladders),
+        [x] if x.len() == 5 => pool(&format!("{x:?} by 2"), x, [2, 2, 2], |_| {}).kernels(&mut ladders),
+        _ => return Err("pooling takes one shape: N,C,H,W, or N,C,D,H,W".into()),
+    }
+    Ok(ladders)
 }
 
 pub fn ladders() -> Vec<Ladder> {
@@ -120,9 +134,9 @@ impl<const N: usize> Pool<N> {
         let mut push = |ladder: Ladder| ladders.push(ladder);
         let named = |kernel, inputs: &[_], run: fn(usize, &Sizes, &[_]) -> _| {
             let what = format!("{N}d, {}", self.what);
-            Ladder::new(kernel, what, [kernel::RUNGS, kernel::GPU_RUNGS], inputs, flops, move |rung, t| {
-                run(rung, &p, t)
-            })
+            let rungs = [kernel::RUNGS, kernel::GPU_RUNGS];
+            let ladder = Ladder::new(kernel, what, rungs, inputs, flops, move |rung, t| run(rung, &p, t));
+            ladder.torch(self.torch(kernel))
         };
         push(named("max_pool", &[distinct(0, &self.x)], |rung, p, t| {
             let (y, argmax) = kernel::max_forward_rung(rung, p, &t[0])?;
@@ -141,6 +155,17 @@ impl<const N: usize> Pool<N> {
         push(named("avg_pool_backward", &[dy], |rung, p, t| {
             Ok(vec![kernel::avg_backward_rung(rung, p, &t[0])?])
         }));
+    }
+
+    /// The kernel in PyTorch's words. Its backward passes need what these buffers do not hold.
+    fn torch(&self, kernel: &str) -> String {
+        let PoolOptions { kernel_size, stride, padding, .. } = self.options;
+        match kernel {
+            "max_pool" | "avg_pool" => {
+                format!("F.{kernel}{N}d(t[0], {kernel_size:?}, stride={stride:?}, padding={padding:?})")
+            }
+            _ => String::new(),
+        }
     }
 
     fn sizes(&self) -> Sizes {

@@ -3,7 +3,7 @@
 use voxgrad_engine::{Result, Tensor};
 use voxgrad_kernels::ops::reduce::{self as kernel, Extreme, Reduce};
 
-use super::{Case, case, case_with};
+use super::{Case, Shaped, case, case_with};
 use crate::common::Ladder;
 use crate::common::input::{Input, distinct, uniform};
 
@@ -88,38 +88,54 @@ pub fn ladders() -> Vec<Ladder> {
         (&[2, 3, 73_000], &[true, false, true]),
         (&[64, 16, 32, 32], &[true; 4]),
     ];
-    for (shape, reduced) in sums {
-        let over: Vec<usize> = (0..shape.len()).filter(|&d| reduced[d]).collect();
-        let rungs = [kernel::SUM_RUNGS, kernel::GPU_RUNGS];
-        let numel = shape.iter().product::<usize>() as u64;
-        let run = move |rung, t: &[_]| {
-            Ok(kernel::sum_dims_rung(rung, &t[0], shape, reduced)?.into_iter().collect())
-        };
-        ladders.push(Ladder::new(
-            "sum",
-            format!("{shape:?} over {over:?}"),
-            rungs,
-            [uniform(shape)],
-            numel,
-            run,
-        ));
-    }
-    for (outer, dim, inner) in
-        [(3, 5, 7), (20, 1, 3), (1, 33, 1), (7, 1000, 1), (2, 300, 37), (1, 300_000, 1), (64, 256, 64)]
-    {
-        let p = Reduce { outer, dim, inner };
-        let sizes = [outer, dim, inner];
-        let x = distinct(0, &sizes.map(|size| size as usize));
-        let numel = u64::from(outer) * u64::from(dim) * u64::from(inner);
-        for (name, which) in [("max", Extreme::Max), ("min", Extreme::Min)] {
-            let rungs = [kernel::EXTREME_RUNGS, kernel::GPU_RUNGS];
-            let run = move |rung, t: &[_]| {
-                let (y, index) = kernel::extreme_rung(rung, which, &p, &t[0])?;
-                let dx = kernel::extreme_backward(&p, &index, &y)?;
-                Ok(vec![y, index, dx])
-            };
-            ladders.push(Ladder::new(name, format!("{sizes:?}"), rungs, [x.clone()], numel, run));
+    ladders.extend(sums.into_iter().map(|(shape, reduced)| sum(shape, reduced)));
+    let sizes =
+        [(3, 5, 7), (20, 1, 3), (1, 33, 1), (7, 1000, 1), (2, 300, 37), (1, 300_000, 1), (64, 256, 64)];
+    ladders.extend(sizes.into_iter().flat_map(extremes));
+    ladders
+}
+
+/// The sum of all, and the extremes along the last dimension.
+pub fn shaped(shapes: &[Vec<usize>]) -> Shaped {
+    match shapes {
+        [x] if !x.is_empty() => {
+            let dim = x[x.len() - 1] as u32;
+            let mut ladders = vec![sum(x, &vec![true; x.len()])];
+            ladders.extend(extremes((x.iter().product::<usize>() as u32 / dim, dim, 1)));
+            Ok(ladders)
+        }
+        _ => {
+            Err("a reduction takes one shape; sum goes over all of it, max and min along the last dimension"
+                .into())
         }
     }
-    ladders
+}
+
+fn sum(shape: &[usize], reduced: &[bool]) -> Ladder {
+    let over: Vec<usize> = (0..shape.len()).filter(|&d| reduced[d]).collect();
+    let rungs = [kernel::SUM_RUNGS, kernel::GPU_RUNGS];
+    let numel = shape.iter().product::<usize>() as u64;
+    let (what, torch) = (format!("{shape:?} over {over:?}"), format!("t[0].sum({over:?})"));
+    let (x, shape, reduced) = (uniform(shape), shape.to_vec(), reduced.to_vec());
+    let run =
+        move |rung, t: &[_]| Ok(kernel::sum_dims_rung(rung, &t[0], &shape, &reduced)?.into_iter().collect());
+    Ladder::new("sum", what, rungs, [x], numel, run).torch(torch)
+}
+
+/// With the gradients of their values.
+fn extremes((outer, dim, inner): (u32, u32, u32)) -> Vec<Ladder> {
+    let p = Reduce { outer, dim, inner };
+    let sizes = [outer, dim, inner];
+    let x = distinct(0, &sizes.map(|size| size as usize));
+    let numel = u64::from(outer) * u64::from(dim) * u64::from(inner);
+    let ladder = |(name, which): (&'static str, Extreme)| {
+        let rungs = [kernel::EXTREME_RUNGS, kernel::GPU_RUNGS];
+        let run = move |rung, t: &[_]| {
+            let (y, index) = kernel::extreme_rung(rung, which, &p, &t[0])?;
+            let dx = kernel::extreme_backward(&p, &index, &y)?;
+            Ok(vec![y, index, dx])
+        };
+        Ladder::new(name, format!("{sizes:?}"), rungs, [x.clone()], numel, run)
+    };
+    [("max", Extreme::Max), ("min", Extreme::Min)].map(ladder).into()
 }
