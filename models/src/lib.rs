@@ -7,6 +7,7 @@ pub mod curves;
 pub mod data;
 mod error;
 pub mod keras;
+pub mod lab;
 pub mod losses;
 pub mod luna;
 pub mod metrics;
