@@ -63,7 +63,8 @@ def loss_of(losses):
         return f"not compared: {losses['why']}"
     apart = abs(losses["ours"] - losses["torch"])
     verdict = "equal" if apart <= losses["within"] else "NOT equal"
-    return f"{losses['ours']:.6f} and {losses['torch']:.6f}, {verdict} within {losses['within']:g}"
+    lr = f", with a learning rate of {losses['lr']:g}" if losses.get("lr") else ""
+    return f"{losses['ours']:.6f} and {losses['torch']:.6f}, {verdict} within {losses['within']:g}{lr}"
 
 
 def head(results):

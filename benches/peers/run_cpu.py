@@ -12,6 +12,7 @@ measured is in cpu.json, and page.py makes the page of it.
 """
 
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -54,23 +55,27 @@ def arguments():
     return chosen
 
 
-def compare(entries, step, seconds):
+def compare(entries, step, file, seconds):
     """The losses after AFTER steps, here and in eager PyTorch, or why they cannot be compared."""
     if step.net == "dropout":
         return dict(why="its random numbers are others than PyTorch's")
-    both = [next((e for e in entries if e.contestant.name.startswith(name)), None) for name in ("voxgrad", "PyTorch, eager")]
+    named = lambda name: next((entry for entry in entries if entry.contestant.name.startswith(name)), None)
+    both = [named("voxgrad"), named("PyTorch, eager")]
     if None in both:
         return dict(why="one of the two did not run")
     cost = sum(entry.seconds for entry in both) * (AFTER + 1)
     if cost > seconds:
         return dict(why=f"it would take {cost:.0f} s")
+    load = dataclasses.replace(step, lr=step.compared_lr or step.lr).load(file)
     try:
+        for entry in both:
+            entry.contestant.ask(load, 60)
         # The loss of a step is that before its update.
         losses = [entry.contestant.ask(f"run {AFTER + 1}", 60 + 10 * cost)["losses"] for entry in both]
     except LeftOut as error:
         return dict(why=str(error))
     worst = max(abs(a - b) for a, b in zip(*losses))
-    return dict(ours=losses[0][-1], torch=losses[1][-1], worst=worst, within=WITHIN)
+    return dict(ours=losses[0][-1], torch=losses[1][-1], worst=worst, within=WITHIN, lr=step.compared_lr)
 
 
 def measure_steps(chosen, everybody, machine, results, save):
@@ -89,7 +94,7 @@ def measure_steps(chosen, everybody, machine, results, save):
         times = play(entries, chosen.rounds, chosen.turn, left_out)
         row = dict(name=step.name, batch=step.batch, target=step.target, times=times, left_out=left_out)
         if not chosen.steps_alone:
-            row["losses"] = compare(entries, step, 15 if chosen.quick else 120)
+            row["losses"] = compare(entries, step, file, 15 if chosen.quick else 120)
         results["steps"].append(row)
         for line in page.lines_of(row):
             print("   ", line, flush=True)

@@ -22,6 +22,8 @@ class Step:
     l2: float = 0.0
     target: float = 0.3
     """At most so many times the fastest peer's time is wanted."""
+    compared_lr: float | None = None
+    """The learning rate for comparing losses, where the lesson's makes chaos of rounding."""
 
     @property
     def name(self):
@@ -36,7 +38,7 @@ def deep(blocks, batch=64, target=0.0):
     return Step(f"res-deep-{blocks}", batch, lr=3e-3, target=target)
 
 
-CROP = dict(image=(1, 32, 48, 48), lr=1e-3, momentum=0.99, target=0.6)
+CROP = dict(image=(1, 32, 48, 48), lr=1e-3, momentum=0.99, target=0.6, compared_lr=1e-5)
 STEPS = [
     Step("baseline", 64),
     Step("width", 64),
