@@ -1,4 +1,7 @@
 //! candle's training steps.
+//!
+//! candle 0.11 divides the gradient of max-pooling by the window's size where one element is the largest, so its losses
+//! are not those of the others after the first step. The work is the same.
 
 use std::slice::Iter;
 
