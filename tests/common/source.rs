@@ -5,11 +5,21 @@ use voxgrad_engine::Device;
 /// The folder of a kernel in kernels/src/ops, the files of its rungs on the CPU, and the names of those on a GPU.
 fn files(kernel: &str) -> (&'static str, &'static [&'static str], &'static [&'static str]) {
     match kernel.split('_').next().unwrap_or_default() {
-        "conv2d" | "conv3d" => ("conv", &["cpu.rs", "cpu_tiled.rs"], &["conv", "conv_tiled"]),
-        "matmul" => ("matmul", &["cpu.rs", "tile.rs"], &["matmul", "matmul_tiled", "matmul_tiled"]),
-        "max" | "avg" if kernel.contains("pool") => {
-            ("pool", &["cpu.rs", "cpu_rows.rs"], &["pool", "pool_columns"])
+        "conv2d" | "conv3d" if kernel.ends_with("weight") => {
+            ("conv", &["cpu.rs", "cpu_weight.rs", "cpu_weight.rs", "cpu_weight.rs"], &["conv", "conv_tiled"])
         }
+        "conv2d" | "conv3d" => {
+            ("conv", &["cpu.rs", "cpu_tiled.rs", "cpu_tiled.rs", "cpu_tiled.rs"], &["conv", "conv_tiled"])
+        }
+        "matmul" => (
+            "matmul",
+            &["cpu.rs", "tile.rs", "tile.rs", "tile.rs"],
+            &["matmul", "matmul_tiled", "matmul_tiled"],
+        ),
+        "max" if kernel.contains("pool") => {
+            ("pool", &["cpu.rs", "cpu_rows.rs", "cpu_pairs.rs"], &["pool", "pool_columns"])
+        }
+        "avg" => ("pool", &["cpu.rs", "cpu_rows.rs", "cpu_rows.rs"], &["pool", "pool_columns"]),
         "sum" => ("reduce", &["cpu.rs", "cpu.rs"], &["sum", "sum"]),
         "max" | "min" => ("reduce", &["cpu.rs"], &["extreme", "extreme"]),
         "batch" => ("batch_norm", &["cpu.rs", "cpu.rs"], &["batch_norm", "batch_norm_tree"]),
