@@ -30,7 +30,7 @@ pub(crate) fn in_chunks<T: Send>(y: &mut [T], write: &(dyn Fn(usize, &mut [T]) +
 ///
 /// Each form is compiled from one call of the loop. Were there two, the compiler would leave the longer
 /// formulas out of it, as calls, and call them for one element at a time.
-fn compiled_for<const WIDE: bool>(body: impl FnOnce()) {
+pub(crate) fn compiled_for<const WIDE: bool>(body: impl FnOnce()) {
     #[cfg(target_arch = "x86_64")]
     if WIDE {
         #[target_feature(enable = "avx2")]
@@ -42,11 +42,6 @@ fn compiled_for<const WIDE: bool>(body: impl FnOnce()) {
         return unsafe { avx2(body) };
     }
     body();
-}
-
-/// Runs a loop, compiled for the widest registers of the two that the processor has.
-pub(crate) fn widest(body: impl FnOnce()) {
-    if has_wide() { compiled_for::<true>(body) } else { compiled_for::<false>(body) }
 }
 
 /// Whether the processor has the registers that `WIDE` loops want.

@@ -3,7 +3,6 @@
 
 use super::{Adagrad, Adam, RmsProp, Sgd};
 use crate::Float;
-use crate::ops::elementwise::cpu::widest;
 
 pub fn sgd<T: Float>(p: &Sgd, w: &mut [T], g: &[T], state: Vec<&mut [T]>) {
     let (lr, momentum, mix) = (T::of(p.lr), T::of(p.momentum), T::of(p.mix));
@@ -117,13 +116,12 @@ fn each<T: Float, const N: usize>(
     if w.len() <= CHUNK {
         let (n, g) = (w.len(), &g[..w.len()]);
         let mut state = state.each_mut().map(|s| &mut s[..n]);
-        return widest(|| {
-            for i in 0..n {
-                let (next, kept) = rule(w[i], g[i], std::array::from_fn(|k| state[k][i]));
-                w[i] = next;
-                (0..N).for_each(|k| state[k][i] = normal(kept[k]));
-            }
-        });
+        for i in 0..n {
+            let (next, kept) = rule(w[i], g[i], std::array::from_fn(|k| state[k][i]));
+            w[i] = next;
+            (0..N).for_each(|k| state[k][i] = normal(kept[k]));
+        }
+        return;
     }
     let middle = w.len() / 2;
     let (w0, w1) = w.split_at_mut(middle);

@@ -8,7 +8,7 @@
 
 use super::Pool;
 use super::cpu::Dim;
-use crate::ops::elementwise::cpu::widest;
+use crate::ops::elementwise::cpu::compiled_for;
 use crate::{Float, split};
 
 impl Pool {
@@ -21,13 +21,13 @@ impl Pool {
 }
 
 // x: [planes, in_d, in_h, in_w]   y, argmax: [planes, out_d, out_h, out_w]
-pub fn max_forward<T: Float>(p: &Pool, x: &[T], y: &mut [T], argmax: &mut [u32]) {
+pub fn max_forward<T: Float, const WIDE: bool>(p: &Pool, x: &[T], y: &mut [T], argmax: &mut [u32]) {
     let [depth, height, width] = p.dims();
     let slice = height.out * width.out;
     split::pieces2((y, slice), (argmax, slice), slice * p.taps(), |n, y, argmax| {
         let (plane, od) = (n / depth.out, n % depth.out);
         let x = &x[plane * p.in_plane()..][..p.in_plane()];
-        widest(|| {
+        compiled_for::<WIDE>(|| {
             for (oh, (max, first)) in y.chunks_mut(width.out).zip(argmax.chunks_mut(width.out)).enumerate() {
                 for (row, d) in (od * depth.kernel..).take(depth.kernel).enumerate() {
                     for (column, h) in (oh * height.kernel..).take(height.kernel).enumerate() {
@@ -88,12 +88,12 @@ fn better<T: Float>(so_far: (T, u32), new: (T, u32)) -> (T, u32) {
 }
 
 // argmax, dy: [planes, out_d, out_h, out_w]   dx: [planes, in_d, in_h, in_w]
-pub fn max_backward<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) {
+pub fn max_backward<T: Float, const WIDE: bool>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) {
     let [depth, height, width] = p.dims();
     let out = p.out_plane();
     split::pieces(dx, p.in_plane(), p.in_plane() + 2 * out, |plane, dx| {
         let (argmax, dy) = (&argmax[plane * out..][..out], &dy[plane * out..][..out]);
-        widest(|| {
+        compiled_for::<WIDE>(|| {
             for (row, dx) in dx.chunks_mut(width.input).enumerate() {
                 let (od, oh) = (row / height.input / depth.kernel, row % height.input / height.kernel);
                 let (pairs, rest) = dx.split_at_mut(2 * width.out);

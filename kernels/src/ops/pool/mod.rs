@@ -22,6 +22,7 @@ use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
+use crate::ops::elementwise::cpu::has_wide;
 use crate::storage::same_device;
 use crate::{DType, Device, Result, Storage};
 
@@ -223,7 +224,8 @@ pub fn max_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<(Storage, 
             let kernel = match rung {
                 0 => cpu::max_forward::<T>,
                 1 => cpu_rows::max_forward::<T>,
-                _ if p.is_pairs() => cpu_pairs::max_forward::<T>,
+                _ if p.is_pairs() && has_wide() => cpu_pairs::max_forward::<T, true>,
+                _ if p.is_pairs() => cpu_pairs::max_forward::<T, false>,
                 _ => cpu_rows::max_forward::<T>,
             };
             kernel(p, x.as_slice()?, y.as_mut_slice()?, argmax.as_mut_slice()?)
@@ -257,7 +259,8 @@ pub fn max_backward_rung(rung: usize, p: &Pool, argmax: &Storage, dy: &Storage) 
             let kernel = match rung {
                 0 => cpu::max_backward::<T>,
                 1 => cpu_rows::max_backward::<T>,
-                _ if p.is_pairs() => cpu_pairs::max_backward::<T>,
+                _ if p.is_pairs() && has_wide() => cpu_pairs::max_backward::<T, true>,
+                _ if p.is_pairs() => cpu_pairs::max_backward::<T, false>,
                 _ => cpu_rows::max_backward::<T>,
             };
             kernel(p, argmax.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?)
