@@ -74,6 +74,9 @@ impl Grid {
         let volume: usize = inside.sizes.iter().product();
         let (elements, first) = inside.row(self.width());
         to.fill(T::zero());
+        if volume == 0 {
+            return;
+        }
         for (from, to) in from.chunks_exact(volume).zip(to.chunks_exact_mut(self.len())) {
             for (row, to) in self.rows(inside).zip(to.chunks_exact_mut(self.width())) {
                 let Some(row) = row else { continue };
