@@ -47,6 +47,8 @@ pub trait Element: bytemuck::Pod + Send + Sync + PartialEq + fmt::Debug {
     #[doc(hidden)]
     fn pool() -> &'static crate::device::cpu::Pool<Self>;
     #[doc(hidden)]
+    fn scratch() -> &'static crate::device::scratch::Waiting<Self>;
+    #[doc(hidden)]
     fn wrap(data: Pooled<Self>) -> Buffer;
     #[doc(hidden)]
     fn unwrap(buffer: &Buffer) -> Option<&Pooled<Self>>;
@@ -62,6 +64,10 @@ macro_rules! element {
             fn pool() -> &'static crate::device::cpu::Pool<Self> {
                 static POOL: crate::device::cpu::Pool<$T> = crate::device::cpu::Pool::new();
                 &POOL
+            }
+            fn scratch() -> &'static crate::device::scratch::Waiting<Self> {
+                static WAITING: crate::device::scratch::Waiting<$T> = std::sync::Mutex::new(Vec::new());
+                &WAITING
             }
             fn wrap(data: Pooled<Self>) -> Buffer {
                 Buffer::$variant(data)

@@ -14,6 +14,7 @@ pub mod launches;
 pub(crate) mod log;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod pool;
+pub(crate) mod scratch;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 #[cfg(not(feature = "wgpu"))]

@@ -21,6 +21,7 @@ use rayon::prelude::*;
 
 use super::grid::{Grid, Inside};
 use super::{Conv, volume};
+use crate::device::scratch::Scratch;
 use crate::ops::matmul::pack::interleave;
 use crate::ops::matmul::tile::{MOST, Offsets, Tile};
 use crate::{Float, Result, split};
@@ -48,7 +49,7 @@ pub fn forward<T: Float>(
     let tile = Tile::new(form, outputs);
     let terms = channels * volume(p.kernel);
     let (rows, panels) = (tile.rows(), outputs.div_ceil(tile.rows()));
-    let mut weights = T::pool().take(p.groups as usize * panels * rows * terms)?;
+    let mut weights = Scratch::<T>::take(p.groups as usize * panels * rows * terms)?;
     split::pieces(&mut weights, rows * terms, rows * terms, |i, panel| {
         let (g, o) = (i / panels, i % panels * rows);
         let height = rows.min(outputs - o);
@@ -71,7 +72,7 @@ pub fn backward_input<T: Float>(form: usize, p: &Conv, dy: &[T], w: &[T], dx: &m
     let taps = volume(p.kernel);
     let terms = outputs * taps;
     let (rows, panels) = (tile.rows(), channels.div_ceil(tile.rows()));
-    let mut weights = T::pool().take(p.groups as usize * panels * rows * terms)?;
+    let mut weights = Scratch::<T>::take(p.groups as usize * panels * rows * terms)?;
     // The kernel turned around: tap `t` of the turned kernel is tap `taps - 1 - t` of the kernel.
     split::pieces(&mut weights, rows * terms, rows * terms, |i, panel| {
         let (g, c) = (i / panels, i % panels * rows);
@@ -156,7 +157,7 @@ impl<T: Float> Pass<T> {
         tasks.into_par_iter().try_for_each(|(i, (maps, first))| {
             // The last vector may reach beyond the last channel.
             let reach = self.tile.lanes().max(AT_ONCE);
-            let mut volume = T::pool().take(channels * self.grid.len() + reach)?;
+            let mut volume = Scratch::<T>::take(channels * self.grid.len() + reach)?;
             self.grid.lay(&from[i * image..][..image], &self.inside, &mut volume);
             let g = i % self.groups;
             let weights = &weights[g * panels * panel..][first * shifts.len()..];
@@ -218,7 +219,7 @@ impl<T: Float> Pass<T> {
             _ => ((0..self.run(block)).step_by(lanes).collect(), row_start(1)),
         };
         let len = starts.len() * lanes;
-        let mut sums = T::pool().take(rows * len)?;
+        let mut sums = Scratch::<T>::take(rows * len)?;
         for (d, first) in (0..depth).flat_map(|d| (0..height).step_by(block).map(move |h| (d, h))) {
             let height_of_block = block.min(height - first);
             let wanted = (height_of_block - 1) * pitch + width;
@@ -262,8 +263,8 @@ impl<T: Float> Pass<T> {
         // Vectors of a block: as many as fit, in blocks of about the same size.
         let (all, most) = (map.div_ceil(lanes), BLOCK / (terms * lanes * size_of::<T>()));
         let block = all.div_ceil(all.div_ceil(most.max(MOST))) * lanes;
-        let mut buffer = T::pool().take(block * terms + AT_ONCE)?;
-        let mut sums = T::pool().take(rows * block)?;
+        let mut buffer = Scratch::<T>::take(block * terms + AT_ONCE)?;
+        let mut sums = Scratch::<T>::take(rows * block)?;
         let starts: [usize; MOST] = std::array::from_fn(|v| v * lanes);
         let offsets: [Offsets; MOST] = std::array::from_fn(|v| Offsets::every((v + 1) * lanes, terms));
         for first in (0..map).step_by(block) {

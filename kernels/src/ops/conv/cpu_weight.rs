@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::grid::Grid;
 use super::{Conv, volume};
-use crate::device::cpu::Pooled;
+use crate::device::scratch::Scratch;
 use crate::ops::matmul::pack::interleave;
 use crate::ops::matmul::tile::{Offsets, Tile};
 use crate::{Float, Result, split};
@@ -58,7 +58,7 @@ pub fn backward_weight<T: Float>(form: usize, p: &Conv, dy: &[T], x: &[T], dw: &
     let cut = Cut::new(p, channels, dw.len());
     // [runs, groups, slices, outputs, channels of the slice, taps]
     let part = outputs * cut.channels * taps;
-    let mut parts = T::pool().take(cut.runs * groups * cut.slices * part)?;
+    let mut parts = Scratch::<T>::take(cut.runs * groups * cut.slices * part)?;
     let panels = panels_of(tile.rows(), p, dy)?;
     parts.par_chunks_exact_mut(part).enumerate().try_for_each(|(i, sums)| {
         let (run, g, slice) = (i / (groups * cut.slices), i / cut.slices % groups, i % cut.slices);
@@ -83,11 +83,11 @@ pub fn backward_weight<T: Float>(form: usize, p: &Conv, dy: &[T], x: &[T], dw: &
 
 /// `dy` in panels of `rows` output channels, those of a place side by side: `[N, groups, OD, panels,
 /// OH * OW, rows]`, with zeros for the channels that the last panel lacks.
-fn panels_of<T: Float>(rows: usize, p: &Conv, dy: &[T]) -> Result<Pooled<T>> {
+fn panels_of<T: Float>(rows: usize, p: &Conv, dy: &[T]) -> Result<Scratch<T>> {
     let (_, outputs) = p.group_channels();
     let (map, depth) = (volume(p.output), p.output[0] as usize);
     let (plane, panels) = (map / depth, outputs.div_ceil(rows));
-    let mut all = T::pool().take(p.batch as usize * p.groups as usize * depth * panels * plane * rows)?;
+    let mut all = Scratch::<T>::take(p.batch as usize * p.groups as usize * depth * panels * plane * rows)?;
     let size = panels * plane * rows;
     split::pieces(&mut all, size, size, |i, to| {
         let dy = &dy[i / depth * outputs * map + i % depth * plane..];
@@ -161,9 +161,9 @@ impl<T: Float> Slice<'_, T> {
         // A channel that is a shifted volume goes on behind the last one, and the last vector of a run
         // behind the last place. What is read there is added to sums that nobody looks at.
         let shift = grid.taps(p).last().copied().unwrap_or(0);
-        let mut padded = T::pool().take(self.channels * grid.len() + shift)?;
-        let mut last = T::pool().take(grid.len() * side + lanes)?;
-        let mut sums = T::pool().take(panels * rows * width)?;
+        let mut padded = Scratch::<T>::take(self.channels * grid.len() + shift)?;
+        let mut last = Scratch::<T>::take(grid.len() * side + lanes)?;
+        let mut sums = Scratch::<T>::take(panels * rows * width)?;
         sums.fill(T::zero());
         for n in samples {
             let x = &x[((n * p.groups as usize + self.group) * all + self.first) * image..];

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::Matmul;
 use super::pack::interleave;
 use super::tile::{MOST, Offsets, Tile};
+use crate::device::scratch::Scratch;
 use crate::{Float, Result};
 
 /// One factor, read as `[rows, cols]` however it is stored.
@@ -131,9 +132,9 @@ impl<T: Float> Block<'_, T> {
         let (vectors, panels) = (cols.div_ceil(lanes), rows.div_ceil(height));
         let width = vectors * lanes;
         let most = TERMS.min(k);
-        let mut sums = T::pool().take(panels * height * width)?;
-        let mut a_panels = T::pool().take(panels * height * most)?;
-        let mut b_rows = T::pool().take(width * most)?;
+        let mut sums = Scratch::<T>::take(panels * height * width)?;
+        let mut a_panels = Scratch::<T>::take(panels * height * most)?;
+        let mut b_rows = Scratch::<T>::take(width * most)?;
         let starts: [usize; MOST] = std::array::from_fn(|v| v * lanes);
         if k == 0 {
             sums.fill(T::zero());
