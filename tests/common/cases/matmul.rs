@@ -80,6 +80,10 @@ pub fn ladders() -> Vec<Ladder> {
         (1, 64, 1024, 1152),
         (1, 5, 7, 5000),
         (70, 20, 3, 70),
+        // One row, one column, one term.
+        (2, 1, 9, 5),
+        (2, 9, 1, 5),
+        (2, 9, 5, 1),
     ];
     sizes.into_iter().flat_map(products).collect()
 }

@@ -192,8 +192,8 @@ impl<T: Float> Matrix<'_, T> {
         let from = &self.data[term * self.row + col * self.col..];
         let rows = to.chunks_mut(width).take(terms);
         if self.col == 1 {
-            for (to, from) in rows.zip(from.chunks(self.row)) {
-                to[..cols].copy_from_slice(&from[..cols]);
+            for (q, to) in rows.enumerate() {
+                to[..cols].copy_from_slice(&from[q * self.row..][..cols]);
                 to[cols..].fill(T::zero());
             }
         } else {
