@@ -14,7 +14,7 @@ fn profiled() -> Profile {
     assert!(Profiler::start().is_none());
     let mut step = TrainStep::capture();
     for _ in 0..3 {
-        let x = span("loader", || Tensor::full(0.5, &[5, 8], DType::F32, &Device::cpu())).unwrap();
+        let x = span("loader", || Tensor::full(0.5, [5, 8], DType::F32, &Device::cpu())).unwrap();
         step.run(&mut optimizer, &[x], |x| model.forward(&x[0])?.tanh()?.sum_all()).unwrap();
     }
     profiler.finish(&model)
@@ -82,7 +82,7 @@ fn a_trace_has_the_steps_that_are_asked_for() {
 
 #[test]
 fn nothing_is_kept_when_nobody_asks() {
-    let x = Tensor::full(0.5, &[5, 8], DType::F32, &Device::cpu()).unwrap();
+    let x = Tensor::full(0.5, [5, 8], DType::F32, &Device::cpu()).unwrap();
     let profiler = Profiler::start().unwrap();
     drop(profiler);
     span("forward", || x.tanh()).unwrap();
