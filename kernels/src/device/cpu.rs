@@ -93,9 +93,10 @@ impl<T: Element> Pool<T> {
         let waiting = WAITING.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let mut free = self.free();
         let free = free.get_or_insert_with(HashMap::new);
-        if waiting > HIGH_WATER.load(Ordering::Relaxed) {
-            // Sizes have changed and the pool is full of the old ones: start over, so that the
-            // process never holds more than twice what it once needed.
+        if waiting > 2 * HIGH_WATER.load(Ordering::Relaxed) {
+            // Sizes have changed and the pool is full of the old ones: start over, so that the process
+            // never holds more than three times what it once needed. (A step that frees all its sizes
+            // one after the other has more waiting than it ever uses at once.)
             let dropped: usize = free.drain().flat_map(|(_, all)| all).map(|v| v.len()).sum();
             WAITING.fetch_sub(bytes_of::<T>(dropped) + bytes, Ordering::Relaxed);
         } else {

@@ -27,20 +27,25 @@ pub fn max_forward<T: Float, const WIDE: bool>(p: &Pool, x: &[T], y: &mut [T], a
     split::pieces2((y, slice), (argmax, slice), slice * p.taps(), |n, y, argmax| {
         let (plane, od) = (n / depth.out, n % depth.out);
         let x = &x[plane * p.in_plane()..][..p.in_plane()];
-        compiled_for::<WIDE>(|| {
-            for (oh, (max, first)) in y.chunks_mut(width.out).zip(argmax.chunks_mut(width.out)).enumerate() {
-                for (row, d) in (od * depth.kernel..).take(depth.kernel).enumerate() {
-                    for (column, h) in (oh * height.kernel..).take(height.kernel).enumerate() {
-                        let start = (d * height.input + h) * width.input;
-                        let x = &x[start..][..2 * width.out];
-                        match (row, column) {
-                            (0, 0) => max_row::<T, true>(x, start as u32, max, first),
-                            _ => max_row::<T, false>(x, start as u32, max, first),
+        compiled_for::<WIDE>(
+            #[inline(always)]
+            || {
+                for (oh, (max, first)) in
+                    y.chunks_mut(width.out).zip(argmax.chunks_mut(width.out)).enumerate()
+                {
+                    for (row, d) in (od * depth.kernel..).take(depth.kernel).enumerate() {
+                        for (column, h) in (oh * height.kernel..).take(height.kernel).enumerate() {
+                            let start = (d * height.input + h) * width.input;
+                            let x = &x[start..][..2 * width.out];
+                            match (row, column) {
+                                (0, 0) => max_row::<T, true>(x, start as u32, max, first),
+                                _ => max_row::<T, false>(x, start as u32, max, first),
+                            }
                         }
                     }
                 }
-            }
-        });
+            },
+        );
     });
 }
 
@@ -93,23 +98,26 @@ pub fn max_backward<T: Float, const WIDE: bool>(p: &Pool, argmax: &[u32], dy: &[
     let out = p.out_plane();
     split::pieces(dx, p.in_plane(), p.in_plane() + 2 * out, |plane, dx| {
         let (argmax, dy) = (&argmax[plane * out..][..out], &dy[plane * out..][..out]);
-        compiled_for::<WIDE>(|| {
-            for (row, dx) in dx.chunks_mut(width.input).enumerate() {
-                let (od, oh) = (row / height.input / depth.kernel, row % height.input / height.kernel);
-                let (pairs, rest) = dx.split_at_mut(2 * width.out);
-                rest.fill(T::zero());
-                if od >= depth.out || oh >= height.out {
-                    pairs.fill(T::zero());
-                    continue;
+        compiled_for::<WIDE>(
+            #[inline(always)]
+            || {
+                for (row, dx) in dx.chunks_mut(width.input).enumerate() {
+                    let (od, oh) = (row / height.input / depth.kernel, row % height.input / height.kernel);
+                    let (pairs, rest) = dx.split_at_mut(2 * width.out);
+                    rest.fill(T::zero());
+                    if od >= depth.out || oh >= height.out {
+                        pairs.fill(T::zero());
+                        continue;
+                    }
+                    let windows = (od * height.out + oh) * width.out;
+                    let windows = argmax[windows..].iter().zip(&dy[windows..]);
+                    let start = (row * width.input) as u32;
+                    let pairs = pairs.as_chunks_mut::<2>().0.iter_mut().zip((start..).step_by(2));
+                    for ((pair, i), (&first, &dy)) in pairs.zip(windows) {
+                        *pair = [i, i + 1].map(|i| if first == i { dy } else { T::zero() });
+                    }
                 }
-                let windows = (od * height.out + oh) * width.out;
-                let windows = argmax[windows..].iter().zip(&dy[windows..]);
-                let start = (row * width.input) as u32;
-                let pairs = pairs.as_chunks_mut::<2>().0.iter_mut().zip((start..).step_by(2));
-                for ((pair, i), (&first, &dy)) in pairs.zip(windows) {
-                    *pair = [i, i + 1].map(|i| if first == i { dy } else { T::zero() });
-                }
-            }
-        });
+            },
+        );
     });
 }
