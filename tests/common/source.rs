@@ -16,10 +16,9 @@ fn files(kernel: &str) -> (&'static str, &'static [&'static str], &'static [&'st
             &["cpu.rs", "tile.rs", "tile.rs", "tile.rs"],
             &["matmul", "matmul_tiled", "matmul_tiled"],
         ),
-        "max" if kernel.contains("pool") => {
-            ("pool", &["cpu.rs", "cpu_rows.rs", "cpu_pairs.rs"], &["pool", "pool_columns"])
+        "max" | "avg" if kernel.contains("pool") => {
+            ("pool", &["cpu.rs", "cpu_rows.rs"], &["pool", "pool_columns"])
         }
-        "avg" => ("pool", &["cpu.rs", "cpu_rows.rs", "cpu_rows.rs"], &["pool", "pool_columns"]),
         "sum" => ("reduce", &["cpu.rs", "cpu.rs"], &["sum", "sum"]),
         "max" | "min" => ("reduce", &["cpu.rs"], &["extreme", "extreme"]),
         "batch" => ("batch_norm", &["cpu.rs", "cpu.rs"], &["batch_norm", "batch_norm_tree"]),

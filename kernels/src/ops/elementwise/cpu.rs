@@ -30,7 +30,7 @@ pub(crate) fn in_chunks<T: Send>(y: &mut [T], write: &(dyn Fn(usize, &mut [T]) +
 ///
 /// Each form is compiled from one call of the loop. Were there two, the compiler would leave the longer
 /// formulas out of it, as calls, and call them for one element at a time.
-pub(crate) fn compiled_for<const WIDE: bool>(body: impl FnOnce()) {
+fn compiled_for<const WIDE: bool>(body: impl FnOnce()) {
     #[cfg(target_arch = "x86_64")]
     if WIDE {
         #[target_feature(enable = "avx2")]

@@ -13,7 +13,6 @@
 //! A NaN in a window is its maximum.
 
 mod cpu;
-mod cpu_pairs;
 mod cpu_rows;
 #[cfg(test)]
 mod tests;
@@ -22,13 +21,11 @@ use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
-use crate::ops::elementwise::cpu::has_wide;
 use crate::storage::same_device;
 use crate::{DType, Device, Result, Storage};
 
-/// The kernels from the plain one up: one output at a time, whole rows of outputs, and, for a maximum of
-/// pairs, without looking back.
-pub const RUNGS: &[&str] = &["plain", "rows", "pairs"];
+/// The kernels from the plain one up: one output at a time, and whole rows of outputs.
+pub const RUNGS: &[&str] = &["plain", "rows"];
 /// The kernels on a GPU: one output at a time, and four in a column.
 pub const GPU_RUNGS: &[&str] = &["plain", "columns"];
 
@@ -223,9 +220,6 @@ pub fn max_forward_rung(rung: usize, p: &Pool, x: &Storage) -> Result<(Storage, 
             log::describe(p, 0);
             let kernel = match rung {
                 0 => cpu::max_forward::<T>,
-                1 => cpu_rows::max_forward::<T>,
-                _ if p.is_pairs() && has_wide() => cpu_pairs::max_forward::<T, true>,
-                _ if p.is_pairs() => cpu_pairs::max_forward::<T, false>,
                 _ => cpu_rows::max_forward::<T>,
             };
             kernel(p, x.as_slice()?, y.as_mut_slice()?, argmax.as_mut_slice()?)
@@ -258,9 +252,6 @@ pub fn max_backward_rung(rung: usize, p: &Pool, argmax: &Storage, dy: &Storage) 
             log::describe(p, 0);
             let kernel = match rung {
                 0 => cpu::max_backward::<T>,
-                1 => cpu_rows::max_backward::<T>,
-                _ if p.is_pairs() && has_wide() => cpu_pairs::max_backward::<T, true>,
-                _ if p.is_pairs() => cpu_pairs::max_backward::<T, false>,
                 _ => cpu_rows::max_backward::<T>,
             };
             kernel(p, argmax.as_slice()?, dy.as_slice()?, dx.as_mut_slice()?)
