@@ -14,6 +14,7 @@ pub mod ops;
 pub mod philox;
 mod split;
 mod storage;
+mod wide;
 
 pub use device::Device;
 pub use dtype::{DType, Element, Float};

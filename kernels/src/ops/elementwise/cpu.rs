@@ -6,8 +6,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Broadcast;
-use crate::Float;
 use crate::ops::layout::runs;
+use crate::{Float, wide};
 
 /// What one thread takes at a time: 64 KiB of f32, which stays in the core's own cache.
 const CHUNK: usize = 1 << 14;
@@ -25,31 +25,9 @@ pub(crate) fn in_chunks<T: Send>(y: &mut [T], write: &(dyn Fn(usize, &mut [T]) +
     }
 }
 
-/// Runs a loop, compiled for the registers of every x86-64 processor or, where `WIDE`, for AVX2's,
-/// which are twice as wide. Both give the same bits: no multiplication is fused with an addition.
-///
-/// Each form is compiled from one call of the loop. Were there two, the compiler would leave the longer
-/// formulas out of it, as calls, and call them for one element at a time.
+/// Runs a loop as it is, or in the processor's widest registers.
 fn compiled_for<const WIDE: bool>(body: impl FnOnce()) {
-    #[cfg(target_arch = "x86_64")]
-    if WIDE {
-        #[target_feature(enable = "avx2")]
-        fn avx2(body: impl FnOnce()) {
-            body();
-        }
-        assert!(has_wide());
-        // SAFETY: the processor has AVX2.
-        return unsafe { avx2(body) };
-    }
-    body();
-}
-
-/// Whether the processor has the registers that `WIDE` loops want.
-pub fn has_wide() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return is_x86_feature_detected!("avx2");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+    if WIDE { wide::run(body) } else { body() }
 }
 
 /// `y[i] = f(x[i])`
@@ -64,6 +42,18 @@ pub fn map2<T: Float, const WIDE: bool>(a: &[T], b: &[T], y: &mut [T], f: impl F
     in_chunks(y, &|first, y| {
         let inputs = a[first..].iter().zip(&b[first..]);
         compiled_for::<WIDE>(|| y.iter_mut().zip(inputs).for_each(|(y, (&a, &b))| *y = f(a, b)))
+    });
+}
+
+/// `y[i] = f(y[i])`
+pub fn map_in_place<T: Float, const WIDE: bool>(y: &mut [T], f: impl Fn(T) -> T + Sync) {
+    in_chunks(y, &|_, y| compiled_for::<WIDE>(|| y.iter_mut().for_each(|y| *y = f(*y))));
+}
+
+/// `y[i] = f(a[i], y[i])`
+pub fn map2_in_place<T: Float, const WIDE: bool>(a: &[T], y: &mut [T], f: impl Fn(T, T) -> T + Sync) {
+    in_chunks(y, &|first, y| {
+        compiled_for::<WIDE>(|| y.iter_mut().zip(&a[first..]).for_each(|(y, &a)| *y = f(a, *y)))
     });
 }
 

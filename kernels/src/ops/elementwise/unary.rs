@@ -7,7 +7,7 @@ use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::storage::same_device_and_dtype;
-use crate::{Device, Float, Result, Storage};
+use crate::{Device, Float, Result, Storage, wide};
 
 /// A function of one element. `a` and `b` are its parameters, where it has some.
 #[repr(u32)]
@@ -237,7 +237,7 @@ pub fn unary_rung(rung: usize, f: Unary, [a, b]: [f64; 2], x: &Storage) -> Resul
             let (x, y) = (x.as_slice::<T>()?, y.as_mut_slice::<T>()?);
             match rung {
                 0 => table::<T, Std, _>(f, a, b, Forward::<T, false> { x, y }),
-                rung if rung > 1 && cpu::has_wide() => {
+                rung if rung > 1 && wide::has_wide() => {
                     table::<T, Fast, _>(f, a, b, Forward::<T, true> { x, y })
                 }
                 _ => table::<T, Fast, _>(f, a, b, Forward::<T, false> { x, y }),
@@ -279,7 +279,7 @@ pub fn unary_backward_rung(
             let (saved, dy, dx) = (saved.as_slice::<T>()?, dy.as_slice::<T>()?, dx.as_mut_slice::<T>()?);
             match rung {
                 0 => table::<T, Std, _>(f, a, b, Backward::<T, false> { saved, dy, dx }),
-                rung if rung > 1 && cpu::has_wide() => {
+                rung if rung > 1 && wide::has_wide() => {
                     table::<T, Fast, _>(f, a, b, Backward::<T, true> { saved, dy, dx })
                 }
                 _ => table::<T, Fast, _>(f, a, b, Backward::<T, false> { saved, dy, dx }),

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::cpu::Dim;
 use super::{NOWHERE, Pool};
-use crate::{Float, split};
+use crate::{Float, split, wide};
 
 impl Dim {
     /// The windows whose element `k` is not in the margin, and where the first of those stands.
@@ -29,6 +29,21 @@ impl Dim {
         start.saturating_sub(self.pad)..(start + self.kernel).saturating_sub(self.pad).min(self.input)
     }
 
+    /// Where the first element of window `o` stands, of those that are not in the margin.
+    fn first(&self, o: usize) -> usize {
+        self.elements(o).next().unwrap_or(0)
+    }
+
+    /// How many elements of window `o` are not in the margin.
+    fn inside(&self, o: usize) -> usize {
+        self.elements(o).count()
+    }
+
+    /// Whether each window begins where the one before it ends.
+    fn is_side_by_side(&self) -> bool {
+        (self.kernel, self.pad, self.dilation) == (self.stride, 0, 1)
+    }
+
     /// Whether the windows are pairs of neighbours, side by side.
     fn is_pairs(&self) -> bool {
         (self.kernel, self.stride, self.pad, self.dilation) == (2, 2, 0, 1)
@@ -37,35 +52,78 @@ impl Dim {
 
 // x: [planes, in_d, in_h, in_w]   y, argmax: [planes, out_d, out_h, out_w]
 pub fn max_forward<T: Float>(p: &Pool, x: &[T], y: &mut [T], argmax: &mut [u32]) {
-    let [depth, height, width] = p.dims();
-    let slice = height.out * width.out;
+    let slice = p.out_slice();
     split::pieces2((y, slice), (argmax, slice), slice * p.taps(), |n, y, argmax| {
-        let (plane, od) = (n / depth.out, n % depth.out);
-        let x = &x[plane * p.in_plane()..][..p.in_plane()];
-        let rows = y.chunks_mut(width.out).zip(argmax.chunks_mut(width.out));
+        max_of_slice(p, n, x, y, argmax);
+    });
+}
+
+/// The maxima of whole planes, on this thread; where they stand is not kept.
+// x: [planes, in_d, in_h, in_w]   y: [planes, out_d, out_h, out_w]
+pub fn max_of_planes<T: Float>(p: &Pool, x: &[T], y: &mut [T]) {
+    let mut argmax = vec![0; p.out_slice()];
+    y.chunks_exact_mut(p.out_slice()).enumerate().for_each(|(n, y)| max_of_slice(p, n, x, y, &mut argmax));
+}
+
+/// One slice of the output, number `plane * out_d + od`.
+fn max_of_slice<T: Float>(p: &Pool, n: usize, x: &[T], y: &mut [T], argmax: &mut [u32]) {
+    let [depth, height, width] = p.dims();
+    let (plane, od) = (n / depth.out, n % depth.out);
+    let x = &x[plane * p.in_plane()..][..p.in_plane()];
+    let start = |d: usize, h: usize| (d * height.input + h) * width.input;
+    wide::run(|| {
+        let rows = y.chunks_exact_mut(width.out).zip(argmax.chunks_exact_mut(width.out));
         for (oh, (max, first)) in rows.enumerate() {
-            max.fill(T::neg_infinity());
-            first.fill(NOWHERE);
-            for d in depth.elements(od) {
-                for h in height.elements(oh) {
-                    let start = (d * height.input + h) * width.input;
-                    max_row(&width, &x[start..][..width.input], start as u32, max, first);
+            // Where the rows of the windows begin: the most common windows have two in a plane, four in a
+            // volume.
+            let [d, h] = [depth.first(od), height.first(oh)];
+            match [depth.inside(od), height.inside(oh)] {
+                [1, 2] if width.is_pairs() && height.dilation == 1 => {
+                    max_of_pairs(x, [start(d, h), start(d, h + 1)], max, first);
+                }
+                [2, 2] if width.is_pairs() && height.dilation == 1 && depth.dilation == 1 => {
+                    let starts = [start(d, h), start(d, h + 1), start(d + 1, h), start(d + 1, h + 1)];
+                    max_of_pairs(x, starts, max, first);
+                }
+                _ => {
+                    max.fill(T::neg_infinity());
+                    first.fill(NOWHERE);
+                    for d in depth.elements(od) {
+                        for h in height.elements(oh) {
+                            let start = start(d, h);
+                            max_row(&width, &x[start..][..width.input], start as u32, max, first);
+                        }
+                    }
                 }
             }
         }
     });
 }
 
-/// Takes one row of inputs, which begins at `start` of its plane, into a row of maxima.
-fn max_row<T: Float>(width: &Dim, x: &[T], start: u32, max: &mut [T], first: &mut [u32]) {
-    if width.is_pairs() {
-        let outputs = max.iter_mut().zip(first).zip(0..);
-        for (pair, ((max, first), o)) in x.chunks_exact(2).zip(outputs) {
-            let i = start + 2 * o;
-            keep_better(max, first, pair[0], i);
-            keep_better(max, first, pair[1], i + 1);
+/// A row of windows that are pairs of neighbours in `R` rows of inputs, which begin at `starts` of their
+/// plane.
+#[inline(always)]
+fn max_of_pairs<T: Float, const R: usize>(x: &[T], starts: [usize; R], max: &mut [T], first: &mut [u32]) {
+    // All of the same length, so that no index needs a check.
+    let (windows, first) = (max.len(), &mut first[..max.len()]);
+    let rows = starts.map(|start| &x[start..].as_chunks::<2>().0[..windows]);
+    for o in 0..windows {
+        let (mut best, mut place) = (rows[0][o][0], (starts[0] + 2 * o) as u32);
+        for (row, start) in rows.iter().zip(starts) {
+            for (k, &x) in row[o].iter().enumerate() {
+                let better = (x > best) | x.is_nan();
+                best = select_unpredictable(better, x, best);
+                place = select_unpredictable(better, (start + 2 * o + k) as u32, place);
+            }
         }
-    } else if width.out < width.kernel {
+        (max[o], first[o]) = (best, place);
+    }
+}
+
+/// Takes one row of inputs, which begins at `start` of its plane, into a row of maxima.
+#[inline(always)]
+fn max_row<T: Float>(width: &Dim, x: &[T], start: u32, max: &mut [T], first: &mut [u32]) {
+    if width.out < width.kernel {
         for (o, (max, first)) in max.iter_mut().zip(first).enumerate() {
             // Of many elements few are a new maximum: here a branch is right nearly always.
             let mut take = |i: usize| {
@@ -83,28 +141,28 @@ fn max_row<T: Float>(width: &Dim, x: &[T], start: u32, max: &mut [T], first: &mu
             let (windows, i) = width.span(k);
             let outputs = max[windows.clone()].iter_mut().zip(&mut first[windows]);
             for (n, (max, first)) in outputs.enumerate() {
+                // In a small window nobody can guess which element is the maximum, and a branch that is
+                // guessed wrongly every other time made this five times as slow.
                 let i = i + n * width.stride;
-                keep_better(max, first, x[i], start + i as u32);
+                let better = (*first == NOWHERE) | (x[i] > *max) | x[i].is_nan();
+                *max = select_unpredictable(better, x[i], *max);
+                *first = select_unpredictable(better, start + i as u32, *first);
             }
         }
     }
 }
 
-/// Replaces the maximum by `x` if it is greater, NaN, or the first. In a small window nobody can guess
-/// whether it is, and a branch that is guessed wrongly every other time made this five times as slow.
-#[inline(always)]
-fn keep_better<T: Float>(max: &mut T, first: &mut u32, x: T, i: u32) {
-    let better = (*first == NOWHERE) | (x > *max) | x.is_nan();
-    *max = select_unpredictable(better, x, *max);
-    *first = select_unpredictable(better, i, *first);
-}
-
 // argmax, dy: [planes, out_d, out_h, out_w]   dx: [planes, in_d, in_h, in_w]
 pub fn max_backward<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) {
+    let [depth, height, width] = p.dims();
+    let pairs = depth.is_side_by_side() && height.is_side_by_side() && width.is_pairs();
     let out = p.out_plane();
     split::pieces(dx, p.in_plane(), p.in_plane() + 2 * out, |plane, dx| {
-        dx.fill(T::zero());
         let (argmax, dy) = (&argmax[plane * out..][..out], &dy[plane * out..][..out]);
+        if pairs {
+            return wide::run(|| spread_to_pairs(p, argmax, dy, dx));
+        }
+        dx.fill(T::zero());
         for (&i, &dy) in argmax.iter().zip(dy) {
             // `NOWHERE` is outside every plane.
             if let Some(dx) = dx.get_mut(i as usize) {
@@ -112,6 +170,28 @@ pub fn max_backward<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) 
             }
         }
     });
+}
+
+/// The gradient of a plane whose windows lie side by side and are pairs in width: what an input gets is known
+/// from its one window.
+#[inline(always)]
+fn spread_to_pairs<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) {
+    let [depth, height, width] = p.dims();
+    if [depth, height, width].iter().any(|dim| dim.out * dim.kernel < dim.input) {
+        dx.fill(T::zero()); // of what is in no window
+    }
+    let rows = argmax.chunks_exact(width.out).zip(dy.chunks_exact(width.out));
+    for (n, (argmax, dy)) in rows.enumerate() {
+        let [d, h] = [n / height.out * depth.kernel, n % height.out * height.kernel];
+        for (d, h) in (d..d + depth.kernel).flat_map(|d| (h..h + height.kernel).map(move |h| (d, h))) {
+            let start = (d * height.input + h) * width.input;
+            let pairs = &mut dx[start..].as_chunks_mut::<2>().0[..width.out];
+            for (o, ((pair, &at), &dy)) in pairs.iter_mut().zip(argmax).zip(dy).enumerate() {
+                let i = (start + 2 * o) as u32;
+                *pair = [i, i + 1].map(|i| select_unpredictable(at == i, dy, T::zero()));
+            }
+        }
+    }
 }
 
 // x: [planes, in_d, in_h, in_w]   y: [planes, out_d, out_h, out_w]

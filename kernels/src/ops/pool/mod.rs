@@ -17,6 +17,8 @@ mod cpu_rows;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cpu_rows::max_of_planes;
+
 use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source, log};
 use crate::dtype::for_float;
@@ -154,7 +156,7 @@ impl Pool {
         self.planes as usize * self.in_plane()
     }
 
-    fn out_len(&self) -> usize {
+    pub(crate) fn out_len(&self) -> usize {
         self.planes as usize * self.out_plane()
     }
 
@@ -164,6 +166,11 @@ impl Pool {
 
     fn out_plane(&self) -> usize {
         self.out_d as usize * self.out_h as usize * self.out_w as usize
+    }
+
+    /// The outputs of one depth of a plane.
+    fn out_slice(&self) -> usize {
+        self.out_h as usize * self.out_w as usize
     }
 
     /// Whether a GPU gives each window to a workgroup: large ones, unless there are a great many.
