@@ -19,8 +19,9 @@ use crate::{Error, Result, Shape, Tensor, profile, recorder};
 pub(crate) type Grad = Option<Arc<Storage>>;
 
 /// A backward rule: the gradient of the output in, one gradient per input out. `wanted` says for
-/// each input whether anybody will use its gradient.
-type Rule = Box<dyn FnOnce(&Arc<Storage>, &[bool]) -> Result<Vec<Grad>> + Send>;
+/// each input whether anybody will use its gradient. Nobody reads the gradient of the output after the
+/// rule, so it may work in that memory if nobody else holds it.
+type Rule = Box<dyn FnOnce(&mut Arc<Storage>, &[bool]) -> Result<Vec<Grad>> + Send>;
 
 /// One op in the record, or a leaf.
 pub(crate) struct GradNode {
@@ -140,7 +141,7 @@ impl Tensor {
         storage: impl Into<Arc<Storage>>,
         shape: impl Into<Shape>,
         inputs: &[&Tensor],
-        rule: impl FnOnce(&Arc<Storage>, &[bool]) -> Result<Vec<Grad>> + Send + 'static,
+        rule: impl FnOnce(&mut Arc<Storage>, &[bool]) -> Result<Vec<Grad>> + Send + 'static,
     ) -> Tensor {
         let shape = shape.into();
         let node = (is_grad_enabled() && inputs.iter().any(|x| x.is_tracked())).then(|| {
@@ -201,7 +202,7 @@ fn walk(waiting: &mut BinaryHeap<ById>) -> Result<()> {
             continue;
         }
         let grad = lock(&node.grad).take();
-        let (Some(grad), Some(rule)) = (grad, lock(&node.rule).take()) else {
+        let (Some(mut grad), Some(rule)) = (grad, lock(&node.rule).take()) else {
             return Err(Error::Graph(format!(
                 "{} was already walked: before a second backward run the forward pass again, or add the losses up and go back once",
                 node.op
@@ -210,7 +211,7 @@ fn walk(waiting: &mut BinaryHeap<ById>) -> Result<()> {
         let inputs = node.inputs();
         let wanted: Vec<bool> = inputs.iter().map(Option::is_some).collect();
         profile::backward(&node, || {
-            let grads = rule(&grad, &wanted)?;
+            let grads = rule(&mut grad, &wanted)?;
             debug_assert_eq!(grads.len(), inputs.len(), "{}: one gradient per input", node.op);
             for (input, grad) in inputs.into_iter().zip(grads) {
                 if let (Some(input), Some(grad)) = (input, grad) {

@@ -70,7 +70,7 @@ impl Operand {
 }
 
 /// What a backward rule is: the arriving gradient and which gradients are wanted in, those out.
-type Rule = Box<dyn FnOnce(&Arc<Storage>, &[bool]) -> Result<Vec<Option<Arc<Storage>>>> + Send>;
+type Rule = Box<dyn FnOnce(&mut Arc<Storage>, &[bool]) -> Result<Vec<Option<Arc<Storage>>>> + Send>;
 
 /// The gradients of a and b, each summed back to its operand's shape.
 fn rule(op: Binary, a: Operand, b: Operand, shape: Shape, tracked: [bool; 2]) -> Rule {

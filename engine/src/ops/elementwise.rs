@@ -88,7 +88,7 @@ impl Tensor {
             Saved::Y => Some(y.clone()),
         };
         Ok(Tensor::from_op(f.name(), y, self.shape(), &[self], move |dy, _| {
-            Ok(vec![Some(elementwise::unary_backward(f, params, saved.as_deref(), dy)?.into())])
+            Ok(vec![Some(elementwise::unary_backward_in_place(f, params, saved.as_deref(), dy)?)])
         }))
     }
 }

@@ -1,5 +1,7 @@
 //! Functions of one element, each beside its derivative.
 
+use std::sync::Arc;
+
 use super::cpu;
 use super::math::{Fast, Math, Std};
 use crate::device::kernel::source;
@@ -178,6 +180,24 @@ impl<T: Float, const WIDE: bool> Use<T> for Forward<'_, T, WIDE> {
     }
 }
 
+/// A function of what lies in `y`, in its place.
+struct ForwardInPlace<'a, T> {
+    y: &'a mut [T],
+}
+
+impl<T: Float> Use<T> for ForwardInPlace<'_, T> {
+    type Out = ();
+    fn linear(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T) -> T + Sync) {
+        cpu::map_in_place::<T, true>(self.y, y);
+    }
+    fn keep_x(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) {
+        cpu::map_in_place::<T, true>(self.y, y);
+    }
+    fn keep_y(self, y: impl Fn(T) -> T + Sync, _: impl Fn(T, T) -> T + Sync) {
+        cpu::map_in_place::<T, true>(self.y, y);
+    }
+}
+
 struct Backward<'a, T, const WIDE: bool> {
     /// x or y, whichever the function saves; anything for a linear one.
     saved: &'a [T],
@@ -195,6 +215,26 @@ impl<T: Float, const WIDE: bool> Use<T> for Backward<'_, T, WIDE> {
     }
     fn keep_y(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) {
         cpu::map2::<T, WIDE>(self.saved, self.dy, self.dx, dx);
+    }
+}
+
+/// `dy` becomes `dx`, in its place.
+struct BackwardInPlace<'a, T> {
+    /// As [`Backward::saved`].
+    saved: &'a [T],
+    dy: &'a mut [T],
+}
+
+impl<T: Float> Use<T> for BackwardInPlace<'_, T> {
+    type Out = ();
+    fn linear(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T) -> T + Sync) {
+        cpu::map_in_place::<T, true>(self.dy, dx);
+    }
+    fn keep_x(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) {
+        cpu::map2_in_place::<T, true>(self.saved, self.dy, dx);
+    }
+    fn keep_y(self, _: impl Fn(T) -> T + Sync, dx: impl Fn(T, T) -> T + Sync) {
+        cpu::map2_in_place::<T, true>(self.saved, self.dy, dx);
     }
 }
 
@@ -264,13 +304,7 @@ pub fn unary_backward_rung(
     saved: Option<&Storage>,
     dy: &Storage,
 ) -> Result<Storage> {
-    // A linear function reads nothing but dy.
-    let saved = saved.unwrap_or(dy);
-    same_device_and_dtype(f.name(), &[saved, dy])?;
-    if saved.len() != dy.len() {
-        let message = format!("{} elements were saved, {} gradients arrive", saved.len(), dy.len());
-        return shape_error(f.name(), message);
-    }
+    let saved = checked(f, saved, dy)?;
     let mut dx = Storage::empty(&dy.device(), dy.dtype(), dy.len())?;
     match dy.device() {
         Device::Cpu => for_float!(f.name(), dy.dtype(), T => {
@@ -291,6 +325,53 @@ pub fn unary_backward_rung(
         }
     }
     Ok(dx)
+}
+
+/// What the derivative reads beside `dy`; a linear function reads nothing but `dy`.
+fn checked<'a>(f: Unary, saved: Option<&'a Storage>, dy: &'a Storage) -> Result<&'a Storage> {
+    let saved = saved.unwrap_or(dy);
+    same_device_and_dtype(f.name(), &[saved, dy])?;
+    if saved.len() != dy.len() {
+        let message = format!("{} elements were saved, {} gradients arrive", saved.len(), dy.len());
+        return shape_error(f.name(), message);
+    }
+    Ok(saved)
+}
+
+/// [`unary_backward`] that puts `dx` where `dy` was, which spares the memory and the time to fill it: on the
+/// processor, when nobody else holds `dy`. A shader may not read what it writes.
+pub fn unary_backward_in_place(
+    f: Unary,
+    params: [f64; 2],
+    saved: Option<&Storage>,
+    dy: &mut Arc<Storage>,
+) -> Result<Arc<Storage>> {
+    let on_cpu = dy.device() == Device::Cpu;
+    let Some(own) = Arc::get_mut(dy).filter(|_| on_cpu) else {
+        return Ok(unary_backward(f, params, saved, dy)?.into());
+    };
+    let linear = f.saves() == Saved::Nothing;
+    if !linear {
+        checked(f, saved, own)?;
+    }
+    for_float!(f.name(), own.dtype(), T => {
+        log::describe(&format_args!("backward, in place"), 0);
+        let saved = match saved {
+            Some(saved) if !linear => saved.as_slice::<T>()?,
+            _ => &[],
+        };
+        let [a, b] = params.map(T::of);
+        table::<T, Fast, _>(f, a, b, BackwardInPlace { saved, dy: own.as_mut_slice()? });
+    });
+    Ok(dy.clone())
+}
+
+/// `y = f(y)`, in its place.
+pub(crate) fn in_place<T: Float>(f: Unary, [a, b]: [f64; 2], y: &mut [T])
+where
+    Fast: Math<T>,
+{
+    table::<T, Fast, _>(f, T::of(a), T::of(b), ForwardInPlace { y });
 }
 
 impl Unary {
