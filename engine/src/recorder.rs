@@ -75,6 +75,11 @@ pub(crate) fn end(op: &'static str, inputs: &[&Tensor], output: &Tensor) {
     });
 }
 
+/// Whether the ops on this thread are being listed.
+pub(crate) fn is_recording() -> bool {
+    RECORDS.with_borrow(Option::is_some)
+}
+
 /// Runs `body` and lists the ops that it ran on this thread.
 pub(crate) fn record<R>(body: impl FnOnce() -> R) -> (R, Vec<Record>) {
     let mut outer = RECORDS.replace(Some(Vec::new()));

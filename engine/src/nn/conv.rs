@@ -1,7 +1,7 @@
 //! Convolutions in two and three dimensions.
 
 use super::{Module, Slot, at_least_one, init, slots_of};
-use crate::ops::ConvOptions;
+use crate::ops::{ConvOptions, Then};
 use crate::{Error, PerDim, Result, Tensor};
 
 /// Convolution of `[N, in, H, W]`, `torch.nn.Conv2d`.
@@ -95,7 +95,14 @@ impl<const D: usize> Conv<D> {
 }
 
 macro_rules! layer {
-    ($D:literal, $conv:ident) => {
+    ($D:literal, $conv:ident, $conv_then:ident) => {
+        impl Conv<$D> {
+            /// The convolution, and what follows it, in one go.
+            pub fn forward_then(&self, x: &Tensor, then: Then) -> Result<Tensor> {
+                x.$conv_then(&self.weight, self.bias.as_ref(), self.options, then)
+            }
+        }
+
         impl Module for Conv<$D> {
             fn forward(&self, x: &Tensor) -> Result<Tensor> {
                 x.$conv(&self.weight, self.bias.as_ref(), self.options)
@@ -107,5 +114,5 @@ macro_rules! layer {
         }
     };
 }
-layer!(2, conv2d);
-layer!(3, conv3d);
+layer!(2, conv2d, conv2d_then);
+layer!(3, conv3d, conv3d_then);

@@ -15,7 +15,7 @@ mod pool;
 mod reduce;
 mod softmax;
 
-pub use conv::ConvOptions;
+pub use conv::{ConvOptions, Then};
 pub use cross_entropy::CrossEntropyOptions;
 pub use grid_sample::PaddingMode;
 pub use loss::Reduction;

@@ -94,7 +94,7 @@ impl Tensor {
     }
 
     fn max_pool<const N: usize>(&self, op: &'static str, options: PoolOptions<N>) -> Result<Tensor> {
-        let (p, shape) = self.pooling(op, &options)?;
+        let (p, shape) = self.shape().pooling(op, &options)?;
         self.max_pool_op(op, p, shape)
     }
 
@@ -109,7 +109,7 @@ impl Tensor {
         if options.dilation != [1; N] {
             return shape_error(op, format!("dilation {:?}: averages have none", options.dilation));
         }
-        let (p, shape) = self.pooling(op, &options)?;
+        let (p, shape) = self.shape().pooling(op, &options)?;
         self.avg_pool_op(op, p, shape)
     }
 
@@ -118,25 +118,6 @@ impl Tensor {
         Ok(Tensor::from_op(op, y, shape, &[self], move |dy, _| {
             Ok(vec![Some(Arc::new(pool::avg_backward(&p, dy)?))])
         }))
-    }
-
-    /// The sizes for the kernel, and the shape of the result.
-    fn pooling<const N: usize>(&self, op: &'static str, options: &PoolOptions<N>) -> Result<(Pool, Shape)> {
-        let shape = self.shape();
-        if shape.len() != N + 1 && shape.len() != N + 2 {
-            let spatial = ["H, W", "D, H, W"][N - 2];
-            return shape_error(op, format!("expected [N, C, {spatial}] or [C, {spatial}], got {shape}"));
-        }
-        let (outer, spatial) = shape.split_at(shape.len() - N);
-        let window = Window {
-            kernel: three(&options.kernel_size, 1),
-            stride: three(&options.stride, 1),
-            padding: three(&options.padding, 0),
-            dilation: three(&options.dilation, 1),
-            count_include_pad: options.count_include_pad,
-        };
-        let p = Pool::new(op, outer.iter().product(), three(spatial, 1), &window)?;
-        Ok((p, [outer, &p.out_size()[3 - N..]].concat().into()))
     }
 
     /// The pooling of each sample and channel to one number.
@@ -152,6 +133,31 @@ impl Tensor {
             Window { kernel, stride: kernel, padding: [0; 3], dilation: [1; 3], count_include_pad: true };
         let p = Pool::new(op, outer.iter().product(), kernel, &window)?;
         Ok((p, [outer, &vec![1; spatial.len()]].concat().into()))
+    }
+}
+
+impl Shape {
+    /// The sizes for the kernel, and the shape of the result.
+    pub(super) fn pooling<const N: usize>(
+        &self,
+        op: &'static str,
+        options: &PoolOptions<N>,
+    ) -> Result<(Pool, Shape)> {
+        let shape = self;
+        if shape.len() != N + 1 && shape.len() != N + 2 {
+            let spatial = ["H, W", "D, H, W"][N - 2];
+            return shape_error(op, format!("expected [N, C, {spatial}] or [C, {spatial}], got {shape}"));
+        }
+        let (outer, spatial) = shape.split_at(shape.len() - N);
+        let window = Window {
+            kernel: three(&options.kernel_size, 1),
+            stride: three(&options.stride, 1),
+            padding: three(&options.padding, 0),
+            dilation: three(&options.dilation, 1),
+            count_include_pad: options.count_include_pad,
+        };
+        let p = Pool::new(op, outer.iter().product(), three(spatial, 1), &window)?;
+        Ok((p, [outer, &p.out_size()[3 - N..]].concat().into()))
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use voxgrad_engine::Result;
 use voxgrad_engine::nn::init::{self, Fan, Nonlinearity};
 use voxgrad_engine::nn::{BatchNorm2d, Conv2d, Dropout2d, Linear, module};
+use voxgrad_engine::ops::Then;
 
 module! {
     /// The baseline: 18,090 parameters.
@@ -19,8 +20,8 @@ module! {
         fc2: Linear = Linear::new(32, 2)?,
     }
     forward(self, x) {
-        let out = self.conv1.forward(x)?.tanh()?.max_pool2d(2)?;
-        let out = self.conv2.forward(&out)?.tanh()?.max_pool2d(2)?;
+        let out = self.conv1.forward_then(x, Then::tanh().max_pool(2))?;
+        let out = self.conv2.forward_then(&out, Then::tanh().max_pool(2))?;
         let out = self.fc1.forward(&out.flatten(1)?)?.tanh()?;
         self.fc2.forward(&out)
     }
@@ -36,8 +37,8 @@ module! {
         fc2: Linear = Linear::new(32, 2)?,
     }
     forward(self, x) {
-        let out = self.conv1.forward(x)?.tanh()?.max_pool2d(2)?;
-        let out = self.conv2.forward(&out)?.tanh()?.max_pool2d(2)?;
+        let out = self.conv1.forward_then(x, Then::tanh().max_pool(2))?;
+        let out = self.conv2.forward_then(&out, Then::tanh().max_pool(2))?;
         let out = self.fc1.forward(&out.flatten(1)?)?.tanh()?;
         self.fc2.forward(&out)
     }
@@ -55,9 +56,9 @@ module! {
         fc2: Linear = Linear::new(32, 2)?,
     }
     forward(self, x) {
-        let out = self.conv1.forward(x)?.tanh()?.max_pool2d(2)?;
+        let out = self.conv1.forward_then(x, Then::tanh().max_pool(2))?;
         let out = self.conv1_dropout.forward(&out)?;
-        let out = self.conv2.forward(&out)?.tanh()?.max_pool2d(2)?;
+        let out = self.conv2.forward_then(&out, Then::tanh().max_pool(2))?;
         let out = self.conv2_dropout.forward(&out)?;
         let out = self.fc1.forward(&out.flatten(1)?)?.tanh()?;
         self.fc2.forward(&out)
@@ -94,9 +95,9 @@ module! {
         fc2: Linear = Linear::new(32, 2)?,
     }
     forward(self, x) {
-        let out = self.conv1.forward(x)?.relu()?.max_pool2d(2)?;
-        let out = self.conv2.forward(&out)?.relu()?.max_pool2d(2)?;
-        let out = self.conv3.forward(&out)?.relu()?.max_pool2d(2)?;
+        let out = self.conv1.forward_then(x, Then::relu().max_pool(2))?;
+        let out = self.conv2.forward_then(&out, Then::relu().max_pool(2))?;
+        let out = self.conv3.forward_then(&out, Then::relu().max_pool(2))?;
         let out = self.fc1.forward(&out.flatten(1)?)?.relu()?;
         self.fc2.forward(&out)
     }
@@ -113,9 +114,9 @@ module! {
         fc2: Linear = Linear::new(32, 2)?,
     }
     forward(self, x) {
-        let out = self.conv1.forward(x)?.relu()?.max_pool2d(2)?;
-        let out = self.conv2.forward(&out)?.relu()?.max_pool2d(2)?;
-        let out = self.conv3.forward(&out)?.relu()?.add(&out)?.max_pool2d(2)?;
+        let out = self.conv1.forward_then(x, Then::relu().max_pool(2))?;
+        let out = self.conv2.forward_then(&out, Then::relu().max_pool(2))?;
+        let out = self.conv3.forward_then(&out, Then::relu())?.add(&out)?.max_pool2d(2)?;
         let out = self.fc1.forward(&out.flatten(1)?)?.relu()?;
         self.fc2.forward(&out)
     }
@@ -155,7 +156,7 @@ module! {
         fc2: Linear = Linear::new(32, 2)?,
     }
     forward(self, x) {
-        let out = self.conv1.forward(x)?.relu()?.max_pool2d(2)?;
+        let out = self.conv1.forward_then(x, Then::relu().max_pool(2))?;
         let out = self.resblocks.forward(&out)?.max_pool2d(2)?;
         let out = self.fc1.forward(&out.flatten(1)?)?.relu()?;
         self.fc2.forward(&out)

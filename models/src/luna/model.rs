@@ -2,6 +2,7 @@
 
 use voxgrad_engine::nn::init::{self, Fan, Nonlinearity};
 use voxgrad_engine::nn::{BatchNorm3d, Conv3d, Linear, Module, module};
+use voxgrad_engine::ops::Then;
 use voxgrad_engine::{Result, Tensor};
 
 /// Initial values of the biases. The weights are Kaiming's normal ones for a rectifier, by fan_out.
@@ -47,8 +48,8 @@ module! {
         conv2: Conv3d = biases.conv(out_channels, out_channels)?,
     }
     forward(self, x) {
-        let out = self.conv1.forward(x)?.relu()?;
-        self.conv2.forward(&out)?.relu()?.max_pool3d(2)
+        let out = self.conv1.forward_then(x, Then::relu())?;
+        self.conv2.forward_then(&out, Then::relu().max_pool(2))
     }
 }
 

@@ -24,6 +24,7 @@ use super::{Conv, volume};
 use crate::device::scratch::Scratch;
 use crate::ops::matmul::pack::interleave;
 use crate::ops::matmul::tile::{MOST, Offsets, Tile};
+use crate::ops::pool::{Pool, max_of_planes};
 use crate::{Float, Result, split};
 
 /// Bytes that a thread has in hand at a time, a part of its second-level cache: the rows of the
@@ -36,13 +37,30 @@ const PACKING: usize = 20;
 /// Numbers that packing copies in one go.
 const AT_ONCE: usize = 8;
 
-// x: [N, C, D, H, W]   w: [O, C / groups, KD, KH, KW]   bias: [O]   y: [N, O, OD, OH, OW]
+/// A function of every element of a buffer, in its place.
+pub type InPlace<'a, T> = &'a (dyn Fn(&mut [T]) + Sync);
+
+/// What is done with the maps of a task while they are in the core's own cache, see `then.rs`.
+#[derive(Clone, Copy)]
+pub struct After<'a, T> {
+    /// A function of every element.
+    pub function: Option<InPlace<'a, T>>,
+    /// Then only the maximum of every window is stored.
+    pub max_pool: Option<&'a Pool>,
+}
+
+impl<T> After<'_, T> {
+    pub const NOTHING: Self = After { function: None, max_pool: None };
+}
+
+// x: [N, C, D, H, W]   w: [O, C / groups, KD, KH, KW]   bias: [O]   y: [N, O, OD, OH, OW], or what is left of it
 pub fn forward<T: Float>(
     form: usize,
     p: &Conv,
     x: &[T],
     w: &[T],
     bias: Option<&[T]>,
+    after: After<T>,
     y: &mut [T],
 ) -> Result<()> {
     let (channels, outputs) = p.group_channels();
@@ -60,8 +78,8 @@ pub fn forward<T: Float>(
     });
     let sizes = p.output.map(|size| size as usize);
     let stride = p.stride.map(|size| size as usize);
-    let pass =
-        Pass { tile, grid: p.padded(), inside: p.input_inside(), groups: p.groups as usize, sizes, stride };
+    let (grid, inside) = (p.padded(), p.input_inside());
+    let pass = Pass { tile, grid, inside, groups: p.groups as usize, sizes, stride, after };
     pass.correlate(p, x, channels, &weights, bias, outputs, y)
 }
 
@@ -98,18 +116,20 @@ pub fn backward_input<T: Float>(form: usize, p: &Conv, dy: &[T], w: &[T], dx: &m
         step: p.stride.map(|size| size as usize),
     };
     let sizes = p.input.map(|size| size as usize);
-    let pass = Pass { tile, grid, inside, groups: p.groups as usize, sizes, stride: [1; 3] };
+    let (groups, after) = (p.groups as usize, After::NOTHING);
+    let pass = Pass { tile, grid, inside, groups, sizes, stride: [1; 3], after };
     pass.correlate(p, dy, outputs, &weights, None, channels, dx)
 }
 
 /// One convolution without border: of volumes on a grid, to maps of `sizes`.
-struct Pass<T: 'static> {
+struct Pass<'a, T: 'static> {
     tile: Tile<T>,
     grid: Grid,
     inside: Inside,
     groups: usize,
     sizes: [usize; 3],
     stride: [usize; 3],
+    after: After<'a, T>,
 }
 
 /// Which outputs share the vectors.
@@ -123,10 +143,10 @@ enum Vectors {
     Packed,
 }
 
-impl<T: Float> Pass<T> {
+impl<T: Float> Pass<'_, T> {
     /// `maps[n, g, r, p] = bias[g, r] + sum_t weights[g, r, t] * volume[n, g][shifts[t] + place of p]`.
     // from: [N, groups, channels, inside]   weights: [groups, panels, terms, rows of the tile]
-    // maps: [N, groups, rows, sizes]
+    // maps: [N, groups, rows, sizes], or the maxima of their windows
     #[allow(clippy::too_many_arguments)]
     fn correlate(
         &self,
@@ -142,16 +162,18 @@ impl<T: Float> Pass<T> {
         if maps.is_empty() {
             return Ok(());
         }
+        // What is stored of a map.
+        let stored = self.after.max_pool.map_or(map, |pool| volume([pool.out_d, pool.out_h, pool.out_w]));
         let shifts = self.grid.shifts(channels, p);
         let image = channels * self.inside.sizes.iter().product::<usize>();
         let panels = rows.div_ceil(self.tile.rows());
         let panel = self.tile.rows() * shifts.len();
         // Few samples are shared out by their output channels too, in whole panels.
-        let parts = TASKS.div_ceil(maps.len() / (rows * map)).min(panels);
+        let parts = TASKS.div_ceil(maps.len() / (rows * stored)).min(panels);
         let part = panels.div_ceil(parts) * self.tile.rows();
         let mut tasks = Vec::new();
-        for (i, maps) in maps.chunks_mut(rows * map).enumerate() {
-            tasks.extend(maps.chunks_mut(part * map).zip((0..).step_by(part)).map(|part| (i, part)));
+        for (i, maps) in maps.chunks_mut(rows * stored).enumerate() {
+            tasks.extend(maps.chunks_mut(part * stored).zip((0..).step_by(part)).map(|part| (i, part)));
         }
         let vectors = self.vectors(rows);
         tasks.into_par_iter().try_for_each(|(i, (maps, first))| {
@@ -162,10 +184,15 @@ impl<T: Float> Pass<T> {
             let g = i % self.groups;
             let weights = &weights[g * panels * panel..][first * shifts.len()..];
             let bias = |r: usize| bias.map_or(T::zero(), |bias| bias[g * rows + first + r]);
-            match vectors {
+            let compute = |maps: &mut [T]| match vectors {
                 Vectors::Packed => self.packed(&volume, &shifts, weights, bias, maps),
                 _ => self.shifted(vectors, channels, &volume, &shifts, weights, bias, maps),
-            }
+            };
+            let Some(pool) = self.after.max_pool else { return compute(maps) };
+            let mut whole = Scratch::<T>::take(maps.len() / stored * map)?;
+            compute(&mut whole)?;
+            max_of_planes(pool, &whole, maps);
+            Ok(())
         })
     }
 
@@ -243,6 +270,7 @@ impl<T: Float> Pass<T> {
                     for (y, sums) in map.chunks_exact_mut(width).zip(sums[r * len..].chunks(pitch)) {
                         y.iter_mut().zip(sums).for_each(|(y, &sum)| *y = sum + bias);
                     }
+                    self.after.function.inspect(|function| function(map));
                 }
             }
         }
@@ -289,7 +317,9 @@ impl<T: Float> Pass<T> {
                 }
                 for (r, map) in maps.chunks_mut(map).enumerate() {
                     let (bias, sums) = (bias(i * rows + r), &sums[r * block..]);
-                    map[first..first + places].iter_mut().zip(sums).for_each(|(y, &sum)| *y = sum + bias);
+                    let map = &mut map[first..first + places];
+                    map.iter_mut().zip(sums).for_each(|(y, &sum)| *y = sum + bias);
+                    self.after.function.inspect(|function| function(map));
                 }
             }
         }

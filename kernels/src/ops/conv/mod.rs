@@ -16,6 +16,10 @@ mod cpu_tiled;
 mod cpu_weight;
 pub(crate) mod gpu;
 mod grid;
+mod then;
+
+use cpu_tiled::After;
+pub use then::{Then, forward_then, forward_then_rung};
 
 use crate::device::log;
 use crate::dtype::for_float;
@@ -186,6 +190,18 @@ fn volume(sizes: [u32; 3]) -> usize {
     sizes.iter().map(|&size| size as usize).product()
 }
 
+/// What goes into a convolution: names and lengths.
+fn buffers<'a>(
+    p: &Conv,
+    x: &'a Storage,
+    w: &'a Storage,
+    bias: Option<&'a Storage>,
+) -> Vec<(&'static str, &'a Storage, usize)> {
+    let mut buffers = vec![("input", x, p.x_len()), ("weight", w, p.w_len())];
+    buffers.extend(bias.map(|bias| ("bias", bias, p.out_channels as usize)));
+    buffers
+}
+
 /// `y: [N, O, ..]` from `x: [N, C, ..]`, `w: [O, C / groups, ..]` and `bias: [O]`.
 pub fn forward(p: &Conv, x: &Storage, w: &Storage, bias: Option<&Storage>) -> Result<Storage> {
     forward_rung(usize::MAX, p, x, w, bias)
@@ -199,9 +215,7 @@ pub fn forward_rung(
     w: &Storage,
     bias: Option<&Storage>,
 ) -> Result<Storage> {
-    let mut buffers = vec![("input", x, p.x_len()), ("weight", w, p.w_len())];
-    buffers.extend(bias.map(|bias| ("bias", bias, p.out_channels as usize)));
-    p.check("conv", &buffers)?;
+    p.check("conv", &buffers(p, x, w, bias))?;
     let mut y = Storage::empty(&x.device(), x.dtype(), p.y_len())?;
     match x.device() {
         Device::Cpu => for_float!("conv", x.dtype(), T => {
@@ -210,7 +224,7 @@ pub fn forward_rung(
             let (x, w, y) = (x.as_slice::<T>()?, w.as_slice()?, y.as_mut_slice()?);
             match rung.checked_sub(1) {
                 None => cpu::forward(p, x, w, bias, y),
-                Some(form) => cpu_tiled::forward(form, p, x, w, bias, y)?,
+                Some(form) => cpu_tiled::forward(form, p, x, w, bias, After::NOTHING, y)?,
             }
         }),
         gpu => gpu::forward(&gpu, rung, p, x, w, bias, &mut y)?,
@@ -268,7 +282,7 @@ pub fn backward_weight_rung(rung: usize, p: &Conv, dy: &Storage, x: &Storage) ->
 mod tests {
     use super::*;
 
-    fn random(len: usize, stream: u64) -> Storage {
+    pub fn random(len: usize, stream: u64) -> Storage {
         let word = |i| crate::philox::random_u32(7, stream, i as u64);
         let data: Vec<f64> = (0..len).map(|i| f64::from(crate::philox::uniform(word(i))) - 0.5).collect();
         Storage::from_slice(&Device::Cpu, &data).unwrap()
