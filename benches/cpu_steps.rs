@@ -176,6 +176,7 @@ fn loader() -> Result<String> {
 }
 
 fn main() {
+    voxgrad::compute_here();
     if !std::env::args().any(|argument| argument == "loader") {
         return serve(Training::new);
     }

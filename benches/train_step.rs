@@ -70,6 +70,7 @@ impl Training {
 }
 
 fn train_step(criterion: &mut Criterion) {
+    voxgrad::compute_here();
     let device = device();
     manual_seed(0);
     let networks = networks::all();

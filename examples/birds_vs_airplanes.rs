@@ -69,6 +69,7 @@ fn models() -> String {
 }
 
 fn main() -> ExitCode {
+    voxgrad::compute_here();
     let arguments = Arguments::parse();
     let settings = Settings {
         model: arguments.model,

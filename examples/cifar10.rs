@@ -53,6 +53,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    voxgrad::compute_here();
     let arguments = Arguments::parse();
     let settings = Settings {
         augment: arguments.augment,

@@ -52,6 +52,7 @@ fn models() -> String {
 }
 
 fn main() -> ExitCode {
+    voxgrad::compute_here();
     let Arguments { models, n_blocks, as_printed, epochs, seeds, device, data, out, resume } =
         Arguments::parse();
     let settings = TableSettings { models, n_blocks, as_printed, epochs, seeds, device, data, out, resume };

@@ -227,6 +227,7 @@ impl TrainArguments {
 }
 
 fn main() -> ExitCode {
+    voxgrad::compute_here();
     let mut console = Console::stdout();
     let console = &mut console;
     exit_code(match Arguments::parse().command {

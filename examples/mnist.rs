@@ -69,6 +69,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    voxgrad::compute_here();
     let arguments = Arguments::parse();
     let mut console = Console::stdout();
     if !arguments.compare.is_empty() {

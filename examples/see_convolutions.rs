@@ -33,6 +33,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    voxgrad::compute_here();
     let Arguments { weights, epochs, device, data, out } = Arguments::parse();
     let settings = SeeSettings { weights, epochs, device, data, out, ..SeeSettings::default() };
     exit_code(see(&settings, &mut Console::stdout(), stop_on_ctrl_c))

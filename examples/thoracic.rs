@@ -59,6 +59,7 @@ fn optimizers() -> String {
 }
 
 fn main() -> ExitCode {
+    voxgrad::compute_here();
     let arguments = Arguments::parse();
     let settings = Settings {
         loss: arguments.loss,

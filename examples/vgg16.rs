@@ -44,6 +44,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    voxgrad::compute_here();
     let arguments = Arguments::parse();
     let settings = Settings {
         weights: arguments.weights,

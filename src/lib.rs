@@ -65,8 +65,9 @@
 //! every shape, and what was expected. A panic is a bug in the engine.
 
 pub use voxgrad_engine::{
-    DType, Device, Element, Error, PerDim, Result, Shape, Statistics, Tensor, TrainStep, checkpoint, data,
-    gradcheck, graph, is_grad_enabled, manual_seed, module, nn, no_grad, ops, optim, profile, random,
+    DType, Device, Element, Error, PerDim, Result, Shape, Statistics, Tensor, TrainStep, checkpoint,
+    compute_here, data, gradcheck, graph, is_grad_enabled, manual_seed, module, nn, no_grad, ops, optim,
+    profile, random,
 };
 pub use voxgrad_kernels as kernels;
 pub use voxgrad_models as models;

@@ -29,4 +29,4 @@ pub use shape::{PerDim, Shape};
 pub use statistics::Statistics;
 pub use tensor::Tensor;
 pub use train_step::TrainStep;
-pub use voxgrad_kernels::{DType, Device, Element};
+pub use voxgrad_kernels::{DType, Device, Element, compute_here};

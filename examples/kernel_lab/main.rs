@@ -48,6 +48,7 @@ enum Peer {
 }
 
 fn main() -> ExitCode {
+    voxgrad::compute_here();
     exit_code(run(&Arguments::parse(), &mut Console::stdout()).map(|()| Outcome::Finished))
 }
 

@@ -14,9 +14,11 @@ pub mod ops;
 pub mod philox;
 mod split;
 mod storage;
+mod threads;
 mod wide;
 
 pub use device::Device;
 pub use dtype::{DType, Element, Float};
 pub use error::{Error, Result};
 pub use storage::Storage;
+pub use threads::compute_here;
