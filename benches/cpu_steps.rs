@@ -13,6 +13,7 @@ use std::time::Instant;
 use voxgrad_engine::data::DataLoader;
 use voxgrad_engine::nn::Module;
 use voxgrad_engine::optim::{Adam, Optimizer, SGD};
+use voxgrad_engine::profile::{Profiler, Row, span};
 use voxgrad_engine::{Device, Tensor, checkpoint, manual_seed};
 use voxgrad_models::Result;
 use voxgrad_models::cifar2::MODELS;
@@ -82,14 +83,19 @@ impl Training {
     }
 
     fn train(&mut self, images: &Tensor, labels: &Tensor) -> Result<f32> {
-        let mut loss = self.model.forward(images)?.cross_entropy(labels, &Default::default())?;
-        if let Some(penalty) = self.penalty {
-            loss = loss.add(&penalty.of(self.optimizer.parameters())?)?;
-        }
+        let loss = span("forward", || {
+            let loss = self.model.forward(images)?.cross_entropy(labels, &Default::default())?;
+            match self.penalty {
+                Some(penalty) => {
+                    Ok::<_, voxgrad_models::Error>(loss.add(&penalty.of(self.optimizer.parameters())?)?)
+                }
+                None => Ok(loss),
+            }
+        })?;
         self.held = Device::Cpu.bytes_in_use();
         self.optimizer.zero_grad();
-        loss.backward()?;
-        self.optimizer.step()?;
+        span("backward", || loss.backward())?;
+        span("optimizer", || self.optimizer.step())?;
         Ok(loss.item()? as f32)
     }
 }
@@ -112,6 +118,20 @@ impl Contest for Training {
 
     fn held(&self) -> u64 {
         self.held
+    }
+
+    fn profile(&mut self, steps: usize) -> std::result::Result<String, String> {
+        let profiler = Profiler::start().ok_or("it is being profiled already")?;
+        for _ in 0..steps {
+            self.step()?;
+        }
+        let profile = profiler.finish(&*self.model);
+        let row = |row: Row| {
+            let Row { phase, op, time, flops, bytes, .. } = row;
+            format!("[{phase:?}, {op:?}, {:?}, {flops}, {bytes}]", time.as_secs_f64())
+        };
+        let rows: Vec<String> = profile.rows().into_iter().map(row).collect();
+        Ok(format!("{{\"seconds\": {:?}, \"rows\": [{}]}}", profile.total.as_secs_f64(), rows.join(", ")))
     }
 }
 

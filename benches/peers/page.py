@@ -129,6 +129,45 @@ def each(results):
         yield from [""] * bool(step["left_out"])
 
 
+# Of the shortest rows of a profile, the sum.
+SHOWN = 0.02
+
+
+def profiles(results):
+    """Where the time of the steps goes that took longer than was wanted, beside what the machine can do."""
+    steps = [step for step in results["steps"] if "profile" in step]
+    if not steps:
+        return
+    yield from ["## Where the time of the missed ones goes", ""]
+    peak = max(entry["gflops"] for entry in results["machine"]["fma"])
+    copies = [e for e in results["machine"]["copy"] if e["threads"] == results["threads"]]
+    large = max(copies or results["machine"]["copy"], key=lambda entry: entry["bytes"])["gbs"]
+    yield f"A profile of some steps of each, op by op. The machine's limits are {peak:.0f} GFLOP/s and, for what is"
+    yield f"larger than its caches, {large:.1f} GB/s; of a row the share of the first is given where it counts its arithmetic."
+    yield "The two last rows say what all the arithmetic would take at the first limit, and what the rest took."
+    yield ""
+    for step in steps:
+        found = step["profile"]
+        per_step = lambda seconds: ms(seconds / found["steps"])
+        rows, short = [], 0.0
+        for phase, op, seconds, flops, moved in sorted(found["rows"], key=lambda row: -row[2]):
+            if seconds < SHOWN * found["seconds"]:
+                short += seconds
+                continue
+            rate = f"{flops / seconds / 1e9:.0f}, {100 * flops / seconds / 1e9 / peak:.0f}%" if flops else ""
+            bandwidth = f"{moved / seconds / 1e9:.1f}" if moved else ""
+            name = f"{phase or 'between'}: {op or 'the host'}"
+            rows.append([name, per_step(seconds), f"{100 * seconds / found['seconds']:.0f}%", rate, bandwidth])
+        rows.append(["all that is shorter", per_step(short), f"{100 * short / found['seconds']:.0f}%", "", ""])
+        ideal = sum(row[3] for row in found["rows"]) / (peak * 1e9)
+        rows.append(["the arithmetic alone, at the limit", per_step(ideal), f"{100 * ideal / found['seconds']:.0f}%", "", ""])
+        arithmetic = sum(row[2] for row in found["rows"] if row[3])
+        rest = found["seconds"] - arithmetic
+        rows.append(["ops without counted arithmetic, and the host", per_step(rest), f"{100 * rest / found['seconds']:.0f}%", "", ""])
+        yield from [f"### {step['name']}", ""]
+        yield from table(["what", "ms a step", "share", "GFLOP/s, of the limit", "GB/s"], rows)
+
+
 def limits(results):
     machine = results["machine"]
     yield from ["## The machine's limits", "", "`benches/peers/machine.rs`; a copied byte is read and written: 2.", ""]
@@ -195,7 +234,7 @@ def write(results, folder):
             curves.draw(results["curves"], folder)
         except ImportError:
             print("No pictures: pip install matplotlib")
-    parts = [head, summary, same_arithmetic, each, limits, growth, loading]
+    parts = [head, summary, profiles, same_arithmetic, each, limits, growth, loading]
     lines = [line for part in parts for line in part(results)]
     (folder / "cpu.md").write_text("\n".join(lines).rstrip() + "\n")
 

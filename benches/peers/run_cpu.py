@@ -78,6 +78,19 @@ def compare(entries, step, file, seconds):
     return dict(ours=losses[0][-1], torch=losses[1][-1], worst=worst, within=WITHIN, lr=step.compared_lr)
 
 
+def missed(row):
+    found = page.ratio(row)
+    return found is not None and found[3] > row["target"]
+
+
+def profile(entries):
+    """Where voxgrad's time goes, in some steps that take about a second."""
+    ours = next(entry for entry in entries if entry.contestant.name == page.OURS)
+    steps = max(2, round(1 / ours.seconds))
+    ours.contestant.ask("run 2", 60)
+    return dict(ours.contestant.ask(f"profile {steps}", 60), steps=steps)
+
+
 def measure_steps(chosen, everybody, machine, results, save):
     """The rounds of every step, and the losses."""
     steps = [step for step in STEPS if chosen.only in step.name]
@@ -93,6 +106,8 @@ def measure_steps(chosen, everybody, machine, results, save):
         entries = enter(everybody, step, file, chosen.patience, left_out)
         times = play(entries, chosen.rounds, chosen.turn, left_out)
         row = dict(name=step.name, batch=step.batch, target=step.target, times=times, left_out=left_out)
+        if missed(row):
+            row["profile"] = profile(entries)
         if not chosen.steps_alone:
             row["losses"] = compare(entries, step, file, 15 if chosen.quick else 120)
         results["steps"].append(row)

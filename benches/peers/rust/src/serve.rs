@@ -3,6 +3,7 @@
 //! ```text
 //! load NET FILE OPTIMIZER LR MOMENTUM L2     {"parameters": 18090, "rss": 9000000}
 //! run STEPS                                  {"seconds": [..], "losses": [..], "rss": [..], "held": 0, "peak": 0}
+//! profile STEPS                              {"seconds": 0.1, "rows": [["forward", "conv2d", 0.01, flops, bytes], ..]}
 //! ```
 //! FILE is a safetensors file: `images`, `labels`, and the parameters in PyTorch's order. `run` begins with those
 //! parameters and a new optimizer each time; a step's loss is that before its update. Memory is in bytes: of the
@@ -41,6 +42,11 @@ pub trait Contest {
     fn held(&self) -> u64 {
         0
     }
+    /// Where the time of so many steps goes, where that is known: all of it, and for each phase and op the
+    /// seconds, floating-point operations and bytes; the host's own time has no name.
+    fn profile(&mut self, _steps: usize) -> Result<String, String> {
+        Err("no profile".into())
+    }
 }
 
 /// Answers the lines of standard input until there are no more.
@@ -56,6 +62,9 @@ pub fn serve<C: Contest>(load: impl Fn(&Task) -> Result<C, String>) {
                 Ok(format!("{{\"parameters\": {parameters}, \"rss\": {}}}", memory("VmRSS:")))
             }),
             (["run", steps], Some(contest)) => text(steps.parse()).and_then(|steps| run(contest, steps)),
+            (["profile", steps], Some(contest)) => {
+                text(steps.parse()).and_then(|steps| contest.reset().and_then(|()| contest.profile(steps)))
+            }
             _ => Err(format!("cannot do: {line}")),
         };
         let error = |error| format!("{{\"error\": {error:?}}}");
