@@ -3,10 +3,10 @@
 mod common;
 
 use voxgrad::gradcheck::gradcheck;
-use voxgrad::nn::{Conv2d, Conv3d, Module};
+use voxgrad::nn::{Conv2d, Conv3d, MaxPool2d, Module, ReLU, Sequential, Sigmoid, Tanh};
 use voxgrad::ops::{ConvOptions, Then};
 use voxgrad::random::Rng;
-use voxgrad::{Device, Element, Result, Tensor, manual_seed, no_grad};
+use voxgrad::{Device, Element, Result, Tensor, graph, manual_seed, no_grad};
 
 use common::devices;
 
@@ -61,6 +61,26 @@ fn it_is_the_parts_one_after_the_other() {
         assert_eq!(outcome(&conv, &x, |x| conv.forward_then(x, then)), wanted, "{device}, 3d");
         assert_eq!(bits(&no_grad(|| conv.forward_then(&x, then)).unwrap()), wanted[0], "{device}, 3d");
     }
+}
+
+#[test]
+fn a_sequence_joins_a_convolution_and_its_function() {
+    let net = || {
+        manual_seed(5);
+        let first =
+            Sequential::new().append(Conv2d::new(2, 3, 3).unwrap()).append(ReLU).append(MaxPool2d::new(2));
+        let second = first.append(Conv2d::new(3, 4, 2).unwrap()).append(Box::new(Tanh));
+        second.append(Conv2d::new(4, 4, 1).unwrap()).append(Sigmoid).append(Tanh)
+    };
+    let x = random::<f32>(&[2, 2, 8, 8], &Device::cpu());
+    let (net, parts) = (net(), net());
+    let one_by_one = |x: &Tensor| parts.layers().try_fold(x.clone(), |x, layer| layer.forward(&x));
+    assert_eq!(outcome(&net, &x, |x| net.forward(x)), outcome(&parts, &x, one_by_one));
+    let dot = graph::to_dot(&net.forward(&x).unwrap());
+    for op in ["conv2d_relu", "max_pool2d", "conv2d_tanh", "\"conv2d\\n", "sigmoid"] {
+        assert!(dot.contains(op), "{op}: {dot}");
+    }
+    assert_eq!(net.summary(&[2, 2, 8, 8]).unwrap().rows.len(), 9, "the input and eight layers");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::{Module, Slot, located};
+use crate::ops::Then;
 use crate::{Result, Tensor};
 
-/// Layers that run one after the other, named "0", "1", and so on, `torch.nn.Sequential`.
+/// Layers that run one after the other, named "0", "1", and so on, `torch.nn.Sequential`. A convolution and a
+/// [`ReLU`](super::ReLU) or [`Tanh`](super::Tanh) behind it run in one go, see [`Then`](crate::ops::Then).
 ///
 /// ```
 /// use voxgrad_engine::nn::{Linear, Module, Sequential, Tanh};
@@ -48,7 +50,17 @@ impl Sequential {
 
 impl Module for Sequential {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        located(self, x, || self.0.forward(x))
+        located(self, x, || {
+            let (mut x, mut layers) = (x.clone(), &self.0[..]);
+            while let [layer, behind @ ..] = layers {
+                let joined = behind.first().and_then(|next| layer.forward_joined(&x, next.as_then()?));
+                (x, layers) = match joined {
+                    Some(y) => (y?, &behind[1..]),
+                    None => (layer.forward(&x)?, behind),
+                };
+            }
+            Ok(x)
+        })
     }
 
     fn children(&self) -> Vec<(String, &dyn Module)> {
@@ -73,6 +85,14 @@ macro_rules! pointer {
         impl<M: Module + ?Sized> Module for $Pointer<M> {
             fn forward(&self, x: &Tensor) -> Result<Tensor> {
                 (**self).forward(x)
+            }
+
+            fn forward_joined(&self, x: &Tensor, then: Then) -> Option<Result<Tensor>> {
+                (**self).forward_joined(x, then)
+            }
+
+            fn as_then(&self) -> Option<Then> {
+                (**self).as_then()
             }
 
             fn children(&self) -> Vec<(String, &dyn Module)> {

@@ -108,6 +108,10 @@ macro_rules! layer {
                 x.$conv(&self.weight, self.bias.as_ref(), self.options)
             }
 
+            fn forward_joined(&self, x: &Tensor, then: Then) -> Option<Result<Tensor>> {
+                Some(self.forward_then(x, then))
+            }
+
             fn tensors(&self) -> Vec<(&'static str, Slot<'_>)> {
                 slots_of([("weight", Some(&self.weight)), ("bias", self.bias.as_ref())]).collect()
             }

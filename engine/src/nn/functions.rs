@@ -1,10 +1,11 @@
 //! Layers without parameters: functions as modules, for use in a [`Sequential`](super::Sequential).
 
 use super::Module;
+use crate::ops::Then;
 use crate::{Result, Tensor};
 
 macro_rules! functions {
-    ($( $(#[$meta:meta])* $Layer:ident => $function:ident; )*) => { $(
+    ($( $(#[$meta:meta])* $Layer:ident => $function:ident $(, $then:expr)?; )*) => { $(
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, Default)]
         pub struct $Layer;
@@ -13,17 +14,21 @@ macro_rules! functions {
             fn forward(&self, x: &Tensor) -> Result<Tensor> {
                 x.$function()
             }
+
+            $( fn as_then(&self) -> Option<Then> {
+                Some($then)
+            } )?
         }
     )* };
 }
 
 functions! {
     /// Hyperbolic tangent, `torch.nn.Tanh`.
-    Tanh => tanh;
+    Tanh => tanh, Then::tanh();
     /// 1 / (1 + exp(-x)), `torch.nn.Sigmoid`.
     Sigmoid => sigmoid;
     /// max(x, 0), `torch.nn.ReLU`.
-    ReLU => relu;
+    ReLU => relu, Then::relu();
     /// x times the normal distribution's cumulative probability of x, `torch.nn.GELU`.
     GELU => gelu;
     /// The maximum of each channel over all spatial dimensions, which become 1.

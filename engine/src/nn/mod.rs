@@ -22,6 +22,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use crate::module;
+use crate::ops::Then;
 use crate::{DType, Device, Error, Result, Tensor};
 pub use containers::Sequential;
 pub use conv::{Conv, Conv2d, Conv3d};
@@ -46,6 +47,17 @@ pub use trace::{Step, Trace};
 pub trait Module: Send + Sync {
     /// The output for the input `x`.
     fn forward(&self, x: &Tensor) -> Result<Tensor>;
+
+    /// The output for `x` with what follows in the same go, of a module that can: a convolution. [`Sequential`]
+    /// asks for it.
+    fn forward_joined(&self, _x: &Tensor, _then: Then) -> Option<Result<Tensor>> {
+        None
+    }
+
+    /// What this module is when a convolution does it in the same go, if one can.
+    fn as_then(&self) -> Option<Then> {
+        None
+    }
 
     /// The modules this one is made of, by field name, in the order of their definition.
     fn children(&self) -> Vec<(String, &dyn Module)> {
