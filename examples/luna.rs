@@ -115,6 +115,9 @@ struct TrainArguments {
     /// The learning rate
     #[arg(long, default_value_t = Settings::default().lr)]
     lr: f64,
+    /// The learning rate rises to --lr and falls to 0, as in the lesson's second half
+    #[arg(long)]
+    one_cycle: bool,
     /// Initial biases: zeros, or what the book's code comes to
     #[arg(long, value_name = "zeros|book", default_value_t = Settings::default().init)]
     init: Init,
@@ -202,6 +205,7 @@ impl TrainArguments {
             epochs: self.epochs,
             batch_size: self.batch_size,
             lr: self.lr,
+            one_cycle: self.one_cycle,
             init: self.init,
             augment: Augment {
                 all: self.augmented,

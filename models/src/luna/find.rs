@@ -22,13 +22,13 @@ use crate::{Error, Result};
 const FEWEST: usize = 10;
 
 /// What is drawn where there are no scans: fewer candidates than LUNA16 has, as their crops take 150 kB each.
-const CANDIDATES: usize = 250;
+const CANDIDATES: usize = 125;
 
 /// What a crop of whole HU takes on disk, about.
 const CROP_BYTES: u64 = 2 * (CROP[0] * CROP[1] * CROP[2]) as u64;
 
 /// The folder's name changes when the same settings draw other scans.
-const DRAWN: &str = "luna_drawn_1";
+const DRAWN: &str = "luna_drawn_2";
 
 /// Where the scans are from.
 #[derive(Debug, Clone, PartialEq, Eq)]

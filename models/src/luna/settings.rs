@@ -87,7 +87,7 @@ impl Default for ScanSettings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         ScanSettings {
             data: None,
-            phantoms: 40,
+            phantoms: 80,
             seed: 0,
             cache: CacheSettings::default(),
             num_workers: cores.min(8),
@@ -102,10 +102,14 @@ pub struct Settings {
     pub training: Training,
     /// Epochs, or nothing for those that show the lesson.
     pub epochs: Option<usize>,
-    /// Crops per step.
+    /// Crops per step. Half the book's, and so is the learning rate: twice as many steps in the same time.
     pub batch_size: usize,
-    /// The learning rate.
+    /// The learning rate; with `one_cycle` the highest.
     pub lr: f64,
+    /// Whether the learning rate of a single training rises to `lr` and falls to 0, instead of staying there as
+    /// in the book. The lesson's second half has it: so little time is enough for it only with small steps at
+    /// the end.
+    pub one_cycle: bool,
     /// Initial values of the biases.
     pub init: Init,
     /// Changes of crops, of a single training.
@@ -140,8 +144,9 @@ impl Default for Settings {
         Settings {
             training: Training::Lesson,
             epochs: None,
-            batch_size: 32,
-            lr: 0.001,
+            batch_size: 16,
+            lr: 0.0005,
+            one_cycle: false,
             init: Init(BiasInit::Zeros),
             augment: Augment::default(),
             samples_per_epoch: None,
@@ -190,12 +195,13 @@ pub(super) struct Plan {
     pub balanced: bool,
     pub augmentation: Augmentation,
     pub epochs: usize,
+    pub one_cycle: bool,
 }
 
 /// Epochs of the lesson's first half: enough to see that nothing comes of it.
-const UNBALANCED_EPOCHS: usize = 2;
+const UNBALANCED_EPOCHS: usize = 1;
 /// Epochs of its second half.
-const BALANCED_EPOCHS: usize = 5;
+const BALANCED_EPOCHS: usize = 8;
 
 impl Plan {
     /// What the directory of the training is called.
@@ -248,9 +254,10 @@ impl Settings {
             }
         }
         self.scans.check()?;
-        let plan = |balanced: bool, augmentation| Plan {
+        let plan = |balanced: bool, augmentation, one_cycle| Plan {
             balanced,
             augmentation,
+            one_cycle,
             epochs: self.epochs.unwrap_or(if balanced { BALANCED_EPOCHS } else { UNBALANCED_EPOCHS }),
         };
         match self.training {
@@ -259,11 +266,14 @@ impl Settings {
                        for one training with those named"
                     .into(),
             ),
-            Training::Lesson => Ok(vec![plan(false, Augmentation::NONE), plan(true, Augmentation::BOOK)]),
+            Training::Lesson => Ok(vec![
+                plan(false, Augmentation::NONE, self.one_cycle),
+                plan(true, Augmentation::BOOK, true),
+            ]),
             Training::One { balanced: false } if self.samples_per_epoch.is_some() => usage(
                 "--samples-per-epoch: an unbalanced epoch has each sample once; give --balanced too".into(),
             ),
-            Training::One { balanced } => Ok(vec![plan(balanced, self.augment.strengths())]),
+            Training::One { balanced } => Ok(vec![plan(balanced, self.augment.strengths(), self.one_cycle)]),
         }
     }
 }
@@ -299,6 +309,9 @@ pub(super) struct Config {
     pub augmentation: String,
     pub optimizer: String,
     pub lr: f64,
+    /// The epochs of the one cycle, if there is one: it can't be drawn out by going on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_cycle_epochs: Option<usize>,
     pub momentum: f64,
     pub batch_size: usize,
     pub epochs: usize,

@@ -79,7 +79,7 @@ impl<'a> Findings<'a> {
         while self.spots.len() < candidates {
             let kind = self.rng.uniform();
             let at = self.find(0.5, |this| match kind {
-                0.0..0.75 => this.on_vessel(thinnest..4.0),
+                0.0..0.75 => this.on_vessel(thinnest..2.5),
                 0.75..0.97 => {
                     let deep = this.rng.range(0.0, 5.0);
                     this.on_wall().map(|at| add(at, scale(this.anatomy.outwards(at), deep)))
@@ -96,10 +96,10 @@ impl<'a> Findings<'a> {
         self.spots
     }
 
-    /// The diameter of a finding in mm, 3 to 30: half of them are below 7.
+    /// The diameter of a finding in mm, 3 to 30: half of them are below 10.
     fn diameter(&mut self) -> f32 {
         loop {
-            let diameter = 7.0 * (0.5 * self.rng.normal()).exp();
+            let diameter = 10.0 * (0.45 * self.rng.normal()).exp();
             if (3.0..30.0).contains(&diameter) {
                 return diameter;
             }
