@@ -236,6 +236,9 @@ def write(results, folder):
             print("No pictures: pip install matplotlib")
     parts = [head, summary, profiles, same_arithmetic, each, limits, growth, loading]
     lines = [line for part in parts for line in part(results)]
+    if any("profile" in step for step in results["steps"]):
+        at = lines.index("## The same arithmetic") if "## The same arithmetic" in lines else len(lines)
+        lines[at:at] = (Path(__file__).parent / "cpu_notes.md").read_text().splitlines() + [""]
     (folder / "cpu.md").write_text("\n".join(lines).rstrip() + "\n")
 
 

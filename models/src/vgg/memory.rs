@@ -11,7 +11,8 @@
 //! | flatten, dropout | nothing |
 //!
 //! The way back then holds, at each layer, the gradients of its output and its input, and those of all
-//! parameters that it has passed. Not counted is what a kernel allocates while it runs.
+//! parameters that it has passed; relu's gradients are one, in one place (on a GPU they are two). Not counted is
+//! what a kernel allocates while it runs.
 
 use std::fmt;
 
@@ -167,7 +168,9 @@ impl Walk {
             // Nobody wants the gradient of the images.
             let dx = if before == 0 || op.bytes == 0 { 0 } else { ops[before].bytes };
             gradients += op.gradients;
-            self.most = self.most.max(self.live + gradients + dy + dx);
+            // The gradient of a function takes the place of the one that arrives.
+            let both = if op.op == "relu" { dy } else { dy + dx };
+            self.most = self.most.max(self.live + gradients + both);
             if op.keeps_input {
                 self.release(ops, before);
             }
