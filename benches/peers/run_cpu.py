@@ -25,7 +25,7 @@ import curves
 import page
 from contest import LeftOut, enter, play
 from setup_cpu import ROOT, TARGET, busy_seconds, cargo, contestants, limits, own_seconds
-from setup_cpu import processor, rust_peers, use_python, versions
+from setup_cpu import processor, rust_peers, use_python, versions, without
 from steps import STEPS, write
 
 # The loss after so many steps must be PyTorch's within so much.
@@ -156,7 +156,7 @@ def main():
     print("Measuring the machine's limits", flush=True)
     results = dict(
         date=str(datetime.date.today()),
-        command="python3 benches/peers/run_cpu.py " + " ".join(sys.argv[1:]),
+        command=" ".join(["python3 benches/peers/run_cpu.py", *without(sys.argv[1:], "--python")]),
         processor=processor(),
         threads=chosen.threads,
         rounds=chosen.rounds,

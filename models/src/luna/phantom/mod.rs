@@ -46,7 +46,7 @@ pub struct Phantom {
 
 impl Default for Phantom {
     fn default() -> Phantom {
-        Phantom { seed: 0, size: [96, 192, 192], candidates: 400, nodules: [3, 7] }
+        Phantom { seed: 0, size: [96, 192, 192], candidates: 400, nodules: [4, 8] }
     }
 }
 
@@ -90,7 +90,7 @@ impl Phantom {
         let contrast = rng.range(20.0, 100.0);
         vessels.iter().for_each(|vessel| volume.paint(vessel, contrast));
         let nodules = self.nodules[0] + rng.below(self.nodules[1] - self.nodules[0] + 1);
-        let lookalikes = self.candidates / 16;
+        let lookalikes = self.candidates / 25;
         let spots = Findings::new(rng, &anatomy, &vessels, &mut volume, extent).place(
             nodules,
             lookalikes,
