@@ -20,6 +20,9 @@ fn bits(x: &Tensor) -> Vec<u32> {
     x.to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
 }
 
+/// What follows a convolution, op by op.
+type Parts = fn(&Tensor) -> Result<Tensor>;
+
 /// The result, and the gradients of the input and the parameters.
 fn outcome(layer: &dyn Module, x: &Tensor, forward: impl Fn(&Tensor) -> Result<Tensor>) -> Vec<Vec<u32>> {
     let x = x.detach().requires_grad();
@@ -37,17 +40,14 @@ fn it_is_the_parts_one_after_the_other() {
         let conv = Conv2d::new(3, 10, 3).unwrap().padding(1);
         conv.to(&device).unwrap();
         let x = random::<f32>(&[5, 3, 9, 14], &device);
-        for then in [Then::tanh(), Then::relu(), Then::tanh().max_pool(2), Then::relu().max_pool(3)] {
-            let parts = |x: &Tensor| {
-                let z = conv.forward(x)?;
-                let z = if format!("{then:?}").contains("Tanh") { z.tanh()? } else { z.relu()? };
-                match then {
-                    _ if then == Then::tanh().max_pool(2) => z.max_pool2d(2),
-                    _ if then == Then::relu().max_pool(3) => z.max_pool2d(3),
-                    _ => Ok(z),
-                }
-            };
-            let wanted = outcome(&conv, &x, parts);
+        let cases: [(Then, Parts); 4] = [
+            (Then::tanh(), |z| z.tanh()),
+            (Then::relu(), |z| z.relu()),
+            (Then::tanh().max_pool(2), |z| z.tanh()?.max_pool2d(2)),
+            (Then::relu().max_pool(3), |z| z.relu()?.max_pool2d(3)),
+        ];
+        for (then, parts) in cases {
+            let wanted = outcome(&conv, &x, |x| parts(&conv.forward(x)?));
             assert_eq!(outcome(&conv, &x, |x| conv.forward_then(x, then)), wanted, "{device}, {then:?}");
             let evaluated = no_grad(|| conv.forward_then(&x, then)).unwrap();
             assert_eq!(bits(&evaluated), wanted[0], "{device}, {then:?} without gradients");
