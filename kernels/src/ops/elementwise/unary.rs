@@ -259,8 +259,8 @@ impl UnaryCall {
 }
 
 /// Rung 0 calls the standard library's functions; rung 1 computes exp, tanh and their kin in f32
-/// with the vectorised formulas of `math.rs`; rung 2 does so in registers twice as wide, where the
-/// processor has them. In f64 all call the standard library.
+/// with the vectorised formulas of `math.rs`; rung 2 does so in the widest registers that the
+/// processor has. In f64 all call the standard library.
 pub const UNARY_RUNGS: &[&str] = &["std", "vectorised", "wide"];
 
 /// `y = f(x)` with parameters `[a, b]`.

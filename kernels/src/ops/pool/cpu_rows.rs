@@ -5,7 +5,8 @@
 //! bounds are worked out once per row, and what is left are loops over neighbouring numbers without
 //! a branch, which the compiler turns into vector instructions. Threads share the work by slices
 //! of the output (forward) or planes (backward), each with one owner, so nothing depends on their
-//! number. Windows of 2 with stride 2, the common case, read each input once, in pairs.
+//! number. Windows of 2 with stride 2, the common case, take all rows of a window in one go:
+//! their maxima never wait in memory, and the gradient of every input is known from its one window.
 
 use std::hint::select_unpredictable;
 use std::ops::Range;
