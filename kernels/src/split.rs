@@ -64,7 +64,7 @@ pub(crate) fn sum<T: Float>(x: &[T]) -> f64 {
 }
 
 /// The sum of `f(x_i)`: eight running sums within a chunk, chunk after chunk in f64.
-#[inline]
+#[inline(always)]
 pub(crate) fn sum_of<T: Float>(x: &[T], f: impl Fn(T) -> T) -> f64 {
     let mut total = 0.0;
     for x in x.chunks(CHUNK) {
@@ -82,7 +82,7 @@ pub(crate) fn sum_of<T: Float>(x: &[T], f: impl Fn(T) -> T) -> f64 {
 }
 
 /// The sum of `f(x_i, y_i)`, likewise.
-#[inline]
+#[inline(always)]
 pub(crate) fn sum_of2<T: Float>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) -> f64 {
     let mut total = 0.0;
     for (x, y) in x.chunks(CHUNK).zip(y.chunks(CHUNK)) {

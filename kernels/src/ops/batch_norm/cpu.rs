@@ -6,6 +6,7 @@
 //! single channel (LUNA's input) keeps all threads busy, and their number changes nothing.
 
 use super::{BatchNorm, Channels};
+use crate::wide::wide_fn;
 use crate::{Float, Result, split};
 
 /// What a channel is shifted and scaled by.
@@ -59,20 +60,31 @@ impl BatchNorm {
         &x[plane * self.inner as usize..][..self.inner as usize]
     }
 
-    /// The sums over every channel of what `of_plane` gives for plane `plane` of channel `c`.
-    fn sum_planes<const N: usize>(
+    /// What `of_plane` gives for each plane of each channel `c`. [samples, channels]
+    fn planes<const N: usize>(
         &self,
-        of_plane: impl Fn(usize, usize) -> [f64; N] + Sync + Send,
+        of_plane: impl Fn(usize, usize, &mut [f64; N]) + Sync + Send,
     ) -> Vec<[f64; N]> {
         let channels = self.channels as usize;
         let mut planes = vec![[0.0; N]; self.samples as usize * channels];
-        split::pieces(&mut planes, 1, self.inner as usize, |plane, sum| {
-            sum[0] = of_plane(plane, plane % channels)
+        split::pieces(&mut planes, 1, self.inner as usize, |plane, sums| {
+            of_plane(plane, plane % channels, &mut sums[0])
         });
+        planes
+    }
+
+    /// The sums over every channel of what `term` makes of its planes.
+    fn sum_planes<const N: usize>(
+        &self,
+        planes: &[[f64; N]],
+        term: impl Fn(usize, [f64; N]) -> [f64; N],
+    ) -> Vec<[f64; N]> {
+        let channels = self.channels as usize;
         let mut sums = vec![[0.0; N]; channels];
         for sample in planes.chunks(channels.max(1)) {
-            for (sum, plane) in sums.iter_mut().zip(sample) {
-                (0..N).for_each(|i| sum[i] += plane[i]);
+            for (c, (sum, plane)) in sums.iter_mut().zip(sample).enumerate() {
+                let term = term(c, *plane);
+                (0..N).for_each(|i| sum[i] += term[i]);
             }
         }
         sums
@@ -93,14 +105,27 @@ pub fn statistics_by_plane<T: Float>(p: &BatchNorm, x: &[T], mean: &mut [T], var
     if p.planes_are_small() {
         return statistics(p, x, mean, var);
     }
-    let count = p.count() as f64;
-    let sums = p.sum_planes(|plane, _| [split::sum(p.plane(x, plane))]);
-    mean.iter_mut().zip(sums).for_each(|(m, [sum])| *m = T::of(sum / count));
-    let sums = p.sum_planes(|plane, c| {
-        let m = mean[c];
-        [split::sum_of(p.plane(x, plane), |x| (x - m) * (x - m))]
-    });
-    var.iter_mut().zip(sums).for_each(|(v, [sum])| *v = T::of(sum / count));
+    // A plane's own mean first: so the squares can be added while the plane is in the cache. (Chan, Golub and
+    // LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979: the squares
+    // about another mean are those about the own one, and the square of the distance for each value.)
+    let planes = p.planes(|plane, _, moments| moments_of(p.plane(x, plane), moments));
+    let (count, inner) = (p.count() as f64, f64::from(p.inner));
+    let means: Vec<f64> =
+        p.sum_planes(&planes, |_, plane| plane).iter().map(|[sum, _]| sum / count).collect();
+    let about =
+        |c: usize, [sum, squares]: [f64; 2]| [0.0, squares + inner * (sum / inner - means[c]).powi(2)];
+    let sums = p.sum_planes(&planes, about);
+    mean.iter_mut().zip(&means).for_each(|(mean, &m)| *mean = T::of(m));
+    var.iter_mut().zip(sums).for_each(|(var, [_, squares])| *var = T::of(squares / count));
+}
+
+wide_fn! {
+    /// The sum of the values, and of the squares of their distances from their mean.
+    fn moments_of<T: Float>(x: &[T], moments: &mut [f64; 2]) {
+        let sum = split::sum_of(x, |x| x);
+        let mean = T::of(sum / x.len() as f64);
+        *moments = [sum, split::sum_of(x, |x| (x - mean) * (x - mean))];
+    }
 }
 
 // x, y: [samples, channels, inner]
@@ -123,8 +148,14 @@ pub fn forward_by_plane<T: Float>(p: &BatchNorm, channels: &Slices<T>, x: &[T], 
         let c = plane % p.channels as usize;
         let (mean, scale, bias) =
             (channels.mean[c], channels.weight(c) * channels.inv_std(c), channels.bias(c));
-        y.iter_mut().zip(p.plane(x, plane)).for_each(|(y, &x)| *y = (x - mean) * scale + bias);
+        normalise(p.plane(x, plane), mean, scale, bias, y);
     });
+}
+
+wide_fn! {
+    fn normalise<T: Float>(x: &[T], mean: T, scale: T, bias: T, y: &mut [T]) {
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - mean) * scale + bias);
+    }
 }
 
 /// The gradients of weight and bias: `(p, channels, x, dy, dweight, dbias)`.
@@ -158,13 +189,19 @@ pub fn sums_by_plane<T: Float>(
     if p.planes_are_small() {
         return sums(p, channels, x, dy, dweight, dbias);
     }
-    let sums = p.sum_planes(|plane, c| {
-        let (mean, inv_std) = (channels.mean[c], channels.inv_std(c));
-        let (x, dy) = (p.plane(x, plane), p.plane(dy, plane));
-        [split::sum_of2(x, dy, |x, dy| dy * ((x - mean) * inv_std)), split::sum(dy)]
+    let planes = p.planes(|plane, c, sums| {
+        sums_of(p.plane(x, plane), p.plane(dy, plane), channels.mean[c], channels.inv_std(c), sums)
     });
-    for (c, [weight, bias]) in sums.into_iter().enumerate() {
+    for (c, [weight, bias]) in p.sum_planes(&planes, |_, plane| plane).into_iter().enumerate() {
         (dweight[c], dbias[c]) = (T::of(weight), T::of(bias));
+    }
+}
+
+wide_fn! {
+    /// What a plane adds to the gradients of weight and bias.
+    fn sums_of<T: Float>(x: &[T], dy: &[T], mean: T, inv_std: T, sums: &mut [f64; 2]) {
+        let products = split::sum_of2(x, dy, |x, dy| dy * ((x - mean) * inv_std));
+        *sums = [products, split::sum_of(dy, |dy| dy)];
     }
 }
 
@@ -217,12 +254,19 @@ pub fn backward_by_plane<T: Float>(
             dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx = scale * dy);
         } else {
             let (shift, slope) = (dbias[c] / count, inv_std * dweight[c] / count);
-            let inputs = p.plane(x, plane).iter().zip(dy);
-            dx.iter_mut()
-                .zip(inputs)
-                .for_each(|(dx, (&x, &dy))| *dx = scale * (dy - shift - (x - mean) * slope));
+            backward_of(p.plane(x, plane), dy, [mean, scale, shift, slope], dx);
         }
     });
+}
+
+wide_fn! {
+    fn backward_of<T: Float>(x: &[T], dy: &[T], terms: [T; 4], dx: &mut [T]) {
+        let [mean, scale, shift, slope] = terms;
+        let inputs = x.iter().zip(dy);
+        dx.iter_mut()
+            .zip(inputs)
+            .for_each(|(dx, (&x, &dy))| *dx = scale * (dy - shift - (x - mean) * slope));
+    }
 }
 
 // running, batch: [channels]

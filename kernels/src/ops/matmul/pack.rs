@@ -1,23 +1,23 @@
 //! Laying factors out for the register tile.
 
-use crate::wide;
+use crate::wide::wide_fn;
 
 /// Rows that are interleaved in one go.
 const ROWS: usize = 8;
 /// Columns that are, so that the block stays in the first-level cache while row after row goes in.
 const COLS: usize = 64;
 
-/// `to[j * width + i] = from[start(i) + j]` for `i < rows`, `j < cols`: rows become columns of a block
-/// whose own rows are `width` apart.
-pub(crate) fn interleave<T: Copy>(
-    from: &[T],
-    start: impl Fn(usize) -> usize,
-    rows: usize,
-    cols: usize,
-    to: &mut [T],
-    width: usize,
-) {
-    wide::run(|| {
+wide_fn! {
+    /// `to[j * width + i] = from[start(i) + j]` for `i < rows`, `j < cols`: rows become columns of a block
+    /// whose own rows are `width` apart.
+    pub(crate) fn interleave<T: Copy, F: Fn(usize) -> usize>(
+        from: &[T],
+        start: F,
+        rows: usize,
+        cols: usize,
+        to: &mut [T],
+        width: usize,
+    ) {
         for (first, to) in (0..cols).step_by(COLS).zip(to.chunks_mut(COLS * width)) {
             let part = |i: usize| &from[start(i) + first..][..COLS.min(cols - first)];
             let mut row = 0;
@@ -33,7 +33,7 @@ pub(crate) fn interleave<T: Copy>(
                 some_rows([part(row)], &mut to[row..], width);
             }
         }
-    });
+    }
 }
 
 /// [`interleave`] for a number of rows that the compiler knows, which it turns into shuffles.

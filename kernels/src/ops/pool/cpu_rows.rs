@@ -13,7 +13,8 @@ use std::ops::Range;
 
 use super::cpu::Dim;
 use super::{NOWHERE, Pool};
-use crate::{Float, split, wide};
+use crate::wide::wide_fn;
+use crate::{Float, split};
 
 impl Dim {
     /// The windows whose element `k` is not in the margin, and where the first of those stands.
@@ -28,16 +29,6 @@ impl Dim {
     fn range(&self, o: usize) -> Range<usize> {
         let start = o * self.stride;
         start.saturating_sub(self.pad)..(start + self.kernel).saturating_sub(self.pad).min(self.input)
-    }
-
-    /// Where the first element of window `o` stands, of those that are not in the margin.
-    fn first(&self, o: usize) -> usize {
-        self.elements(o).next().unwrap_or(0)
-    }
-
-    /// How many elements of window `o` are not in the margin.
-    fn inside(&self, o: usize) -> usize {
-        self.elements(o).count()
     }
 
     /// Whether each window begins where the one before it ends.
@@ -66,39 +57,40 @@ pub fn max_of_planes<T: Float>(p: &Pool, x: &[T], y: &mut [T]) {
     y.chunks_exact_mut(p.out_slice()).enumerate().for_each(|(n, y)| max_of_slice(p, n, x, y, &mut argmax));
 }
 
-/// One slice of the output, number `plane * out_d + od`.
-fn max_of_slice<T: Float>(p: &Pool, n: usize, x: &[T], y: &mut [T], argmax: &mut [u32]) {
-    let [depth, height, width] = p.dims();
-    let (plane, od) = (n / depth.out, n % depth.out);
-    let x = &x[plane * p.in_plane()..][..p.in_plane()];
-    let start = |d: usize, h: usize| (d * height.input + h) * width.input;
-    wide::run(|| {
-        let rows = y.chunks_exact_mut(width.out).zip(argmax.chunks_exact_mut(width.out));
-        for (oh, (max, first)) in rows.enumerate() {
-            // Where the rows of the windows begin: the most common windows have two in a plane, four in a
-            // volume.
-            let [d, h] = [depth.first(od), height.first(oh)];
-            match [depth.inside(od), height.inside(oh)] {
-                [1, 2] if width.is_pairs() && height.dilation == 1 => {
-                    max_of_pairs(x, [start(d, h), start(d, h + 1)], max, first);
-                }
-                [2, 2] if width.is_pairs() && height.dilation == 1 && depth.dilation == 1 => {
-                    let starts = [start(d, h), start(d, h + 1), start(d + 1, h), start(d + 1, h + 1)];
-                    max_of_pairs(x, starts, max, first);
-                }
-                _ => {
-                    max.fill(T::neg_infinity());
-                    first.fill(NOWHERE);
-                    for d in depth.elements(od) {
-                        for h in height.elements(oh) {
-                            let start = start(d, h);
-                            max_row(&width, &x[start..][..width.input], start as u32, max, first);
-                        }
+wide_fn! {
+    /// One slice of the output, number `plane * out_d + od`.
+    fn max_of_slice<T: Float>(p: &Pool, n: usize, x: &[T], y: &mut [T], argmax: &mut [u32]) {
+        let [depth, height, width] = p.dims();
+        let (plane, od) = (n / depth.out, n % depth.out);
+        let x = &x[plane * p.in_plane()..][..p.in_plane()];
+        let start = |d: usize, h: usize| (d * height.input + h) * width.input;
+        let rows = y.chunks_exact_mut(width.out).zip(argmax.chunks_exact_mut(width.out)).enumerate();
+        // The most common windows, pairs in every dimension, have two rows in a plane, four in a volume.
+        let in_plane = height.is_pairs() && width.is_pairs();
+        if in_plane && depth.kernel == 1 && depth.pad == 0 {
+            for (oh, (max, first)) in rows {
+                let [d, h] = [od * depth.stride, 2 * oh];
+                max_of_pairs(x, [start(d, h), start(d, h + 1)], max, first);
+            }
+        } else if in_plane && depth.is_pairs() {
+            for (oh, (max, first)) in rows {
+                let [d, h] = [2 * od, 2 * oh];
+                let starts = [start(d, h), start(d, h + 1), start(d + 1, h), start(d + 1, h + 1)];
+                max_of_pairs(x, starts, max, first);
+            }
+        } else {
+            for (oh, (max, first)) in rows {
+                max.fill(T::neg_infinity());
+                first.fill(NOWHERE);
+                for d in depth.elements(od) {
+                    for h in height.elements(oh) {
+                        let start = start(d, h);
+                        max_row(&width, &x[start..][..width.input], start as u32, max, first);
                     }
                 }
             }
         }
-    });
+    }
 }
 
 /// A row of windows that are pairs of neighbours in `R` rows of inputs, which begin at `starts` of their
@@ -155,13 +147,23 @@ fn max_row<T: Float>(width: &Dim, x: &[T], start: u32, max: &mut [T], first: &mu
 
 // argmax, dy: [planes, out_d, out_h, out_w]   dx: [planes, in_d, in_h, in_w]
 pub fn max_backward<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) {
-    let [depth, height, width] = p.dims();
-    let pairs = depth.is_side_by_side() && height.is_side_by_side() && width.is_pairs();
     let out = p.out_plane();
     split::pieces(dx, p.in_plane(), p.in_plane() + 2 * out, |plane, dx| {
-        let (argmax, dy) = (&argmax[plane * out..][..out], &dy[plane * out..][..out]);
+        max_backward_of_planes(p, &argmax[plane * out..][..out], &dy[plane * out..][..out], dx);
+    });
+}
+
+/// Whole planes, on this thread.
+// argmax, dy: [planes, out_d, out_h, out_w]   dx: [planes, in_d, in_h, in_w]
+pub fn max_backward_of_planes<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) {
+    let [depth, height, width] = p.dims();
+    let pairs = depth.is_side_by_side() && height.is_side_by_side() && width.is_pairs();
+    let (size, of_out) = (p.in_plane().max(1), p.out_plane().max(1));
+    let out = argmax.chunks_exact(of_out).zip(dy.chunks_exact(of_out));
+    for ((argmax, dy), dx) in out.zip(dx.chunks_exact_mut(size)) {
         if pairs {
-            return wide::run(|| spread_to_pairs(p, argmax, dy, dx));
+            spread_to_pairs(p, argmax, dy, dx);
+            continue;
         }
         dx.fill(T::zero());
         for (&i, &dy) in argmax.iter().zip(dy) {
@@ -170,26 +172,31 @@ pub fn max_backward<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) 
                 *dx += dy;
             }
         }
-    });
+    }
 }
 
-/// The gradient of a plane whose windows lie side by side and are pairs in width: what an input gets is known
-/// from its one window.
-#[inline(always)]
-fn spread_to_pairs<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) {
-    let [depth, height, width] = p.dims();
-    if [depth, height, width].iter().any(|dim| dim.out * dim.kernel < dim.input) {
-        dx.fill(T::zero()); // of what is in no window
-    }
-    let rows = argmax.chunks_exact(width.out).zip(dy.chunks_exact(width.out));
-    for (n, (argmax, dy)) in rows.enumerate() {
-        let [d, h] = [n / height.out * depth.kernel, n % height.out * height.kernel];
-        for (d, h) in (d..d + depth.kernel).flat_map(|d| (h..h + height.kernel).map(move |h| (d, h))) {
-            let start = (d * height.input + h) * width.input;
-            let pairs = &mut dx[start..].as_chunks_mut::<2>().0[..width.out];
-            for (o, ((pair, &at), &dy)) in pairs.iter_mut().zip(argmax).zip(dy).enumerate() {
-                let i = (start + 2 * o) as u32;
-                *pair = [i, i + 1].map(|i| select_unpredictable(at == i, dy, T::zero()));
+wide_fn! {
+    /// The gradient of a plane whose windows lie side by side and are pairs in width: what an input gets is known
+    /// from its one window.
+    fn spread_to_pairs<T: Float>(p: &Pool, argmax: &[u32], dy: &[T], dx: &mut [T]) {
+        let [depth, height, width] = p.dims();
+        if [depth, height, width].iter().any(|dim| dim.out * dim.kernel < dim.input) {
+            dx.fill(T::zero()); // of what is in no window
+        }
+        let rows = argmax.chunks_exact(width.out).zip(dy.chunks_exact(width.out));
+        for (n, (argmax, dy)) in rows.enumerate() {
+            let [d, h] = [n / height.out * depth.kernel, n % height.out * height.kernel];
+            for d in d..d + depth.kernel {
+                for h in h..h + height.kernel {
+                    let start = (d * height.input + h) * width.input;
+                    // All of the same length, so that no index needs a check.
+                    let pairs = &mut dx[start..].as_chunks_mut::<2>().0[..width.out];
+                    let (argmax, dy) = (&argmax[..pairs.len()], &dy[..pairs.len()]);
+                    for o in 0..pairs.len() {
+                        let i = (start + 2 * o) as u32;
+                        pairs[o] = [i, i + 1].map(|i| select_unpredictable(argmax[o] == i, dy[o], T::zero()));
+                    }
+                }
             }
         }
     }
