@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::device::cpu::{Buffer, Pooled};
+use crate::ops::matmul::dots::{self, Dots};
 use crate::ops::matmul::tile::{self, Tile};
 use crate::{Error, Result};
 
@@ -102,6 +103,8 @@ pub trait Float:
     fn f64(self) -> f64;
     #[doc(hidden)]
     fn tile(form: usize, narrow: bool) -> Tile<Self>;
+    #[doc(hidden)]
+    fn dots(form: usize) -> Dots<Self>;
 }
 
 impl Float for f32 {
@@ -114,6 +117,9 @@ impl Float for f32 {
     fn tile(form: usize, narrow: bool) -> Tile<f32> {
         tile::forms::f32(form, narrow)
     }
+    fn dots(form: usize) -> Dots<f32> {
+        dots::forms::f32(form)
+    }
 }
 
 impl Float for f64 {
@@ -125,6 +131,9 @@ impl Float for f64 {
     }
     fn tile(form: usize, narrow: bool) -> Tile<f64> {
         tile::forms::f64(form, narrow)
+    }
+    fn dots(form: usize) -> Dots<f64> {
+        dots::forms::f64(form)
     }
 }
 

@@ -10,7 +10,8 @@
 //! Which outputs share a vector (`Vectors`): those of a row, where rows fill whole vectors; a run
 //! that goes on from the end of one row to the start of the next, where that wastes less; and where
 //! maps are small or the stride is above 1, any outputs at all, for which the shifted inputs are
-//! first packed side by side.
+//! first packed side by side. Rows of whole vectors are stored where they belong; sums that go on
+//! over the ends of rows are brought there from a buffer.
 //!
 //! The zeros of the border are multiplied like any number, so an infinite weight can make NaN where
 //! the plain rung, which skips the border, has none.
@@ -19,23 +20,23 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::grid::{Grid, Inside};
+use super::grid::{Grid, Inside, copy_row};
 use super::{Conv, volume};
 use crate::device::scratch::Scratch;
 use crate::ops::matmul::pack::interleave;
-use crate::ops::matmul::tile::{MOST, Offsets, Tile};
+use crate::ops::matmul::tile::{MOST, Offsets, Store, Tile};
 use crate::ops::pool::{Pool, max_of_planes};
+use crate::wide::wide_fn;
 use crate::{Float, Result, split};
 
 /// Bytes that a thread has in hand at a time, a part of its second-level cache: the rows of the
 /// input that it reads, or the packed ones.
 const BLOCK: usize = 512 << 10;
-/// Tasks wanted, so that a few threads end at about the same time.
+/// Tasks wanted, so that a few threads end at about the same time: with few samples, and with many.
 const TASKS: usize = 4;
+const MOST_TASKS: usize = 32;
 /// What packing one vector costs, in multiply-adds.
 const PACKING: usize = 20;
-/// Numbers that packing copies in one go.
-const AT_ONCE: usize = 8;
 
 /// A function of every element of a buffer, in its place.
 pub type InPlace<'a, T> = &'a (dyn Fn(&mut [T]) + Sync);
@@ -132,6 +133,14 @@ struct Pass<'a, T: 'static> {
     after: After<'a, T>,
 }
 
+/// Some maps of one sample (or of one group of it).
+struct Part<'a, T> {
+    sample: usize,
+    /// The first of them.
+    first: usize,
+    maps: &'a mut [T],
+}
+
 /// Which outputs share the vectors.
 #[derive(Clone, Copy, PartialEq)]
 enum Vectors {
@@ -172,28 +181,41 @@ impl<T: Float> Pass<'_, T> {
         let parts = TASKS.div_ceil(maps.len() / (rows * stored)).min(panels);
         let part = panels.div_ceil(parts) * self.tile.rows();
         let mut tasks = Vec::new();
-        for (i, maps) in maps.chunks_mut(rows * stored).enumerate() {
-            tasks.extend(maps.chunks_mut(part * stored).zip((0..).step_by(part)).map(|part| (i, part)));
+        for (sample, maps) in maps.chunks_mut(rows * stored).enumerate() {
+            let parts = maps.chunks_mut(part * stored).zip((0..).step_by(part));
+            tasks.extend(parts.map(|(maps, first)| Part { sample, first, maps }));
         }
         let vectors = self.vectors(rows);
-        tasks.into_par_iter().try_for_each(|(i, (maps, first))| {
+        let run = |samples: &mut [Part<T>]| -> Result<()> {
             // The last vector may reach beyond the last channel.
-            let reach = self.tile.lanes().max(AT_ONCE);
+            let reach = self.tile.lanes();
             let mut volume = Scratch::<T>::take(channels * self.grid.len() + reach)?;
-            self.grid.lay(&from[i * image..][..image], &self.inside, &mut volume);
-            let g = i % self.groups;
-            let weights = &weights[g * panels * panel..][first * shifts.len()..];
-            let bias = |r: usize| bias.map_or(T::zero(), |bias| bias[g * rows + first + r]);
-            let compute = |maps: &mut [T]| match vectors {
-                Vectors::Packed => self.packed(&volume, &shifts, weights, bias, maps),
-                _ => self.shifted(vectors, channels, &volume, &shifts, weights, bias, maps),
-            };
-            let Some(pool) = self.after.max_pool else { return compute(maps) };
-            let mut whole = Scratch::<T>::take(maps.len() / stored * map)?;
-            compute(&mut whole)?;
-            max_of_planes(pool, &whole, maps);
+            volume[channels * self.grid.len()..].fill(T::zero());
+            for Part { sample, first, maps } in samples {
+                self.grid.lay(
+                    &from[*sample * image..][..image],
+                    &self.inside,
+                    &mut volume[..channels * self.grid.len()],
+                );
+                let g = *sample % self.groups;
+                let weights = &weights[g * panels * panel..][*first * shifts.len()..];
+                let bias = bias.map(|bias| &bias[g * rows + *first..]);
+                let compute = |maps: &mut [T]| match vectors {
+                    Vectors::Packed => self.packed(&volume, &shifts, weights, bias, maps),
+                    _ => self.shifted(vectors, channels, &volume, &shifts, weights, bias, maps),
+                };
+                let Some(pool) = self.after.max_pool else {
+                    compute(maps)?;
+                    continue;
+                };
+                let mut whole = Scratch::<T>::take(maps.len() / stored * map)?;
+                compute(&mut whole)?;
+                max_of_planes(pool, &whole, maps);
+            }
             Ok(())
-        })
+        };
+        let at_once = tasks.len().div_ceil(MOST_TASKS);
+        tasks.par_chunks_mut(at_once).try_for_each(run)
     }
 
     /// What takes the fewest multiply-adds, counting those of places that nobody wants and the work of
@@ -228,7 +250,7 @@ impl<T: Float> Pass<'_, T> {
         volume: &[T],
         shifts: &Offsets,
         weights: &[T],
-        bias: impl Fn(usize) -> T,
+        bias: Option<&[T]>,
         maps: &mut [T],
     ) -> Result<()> {
         let [depth, height, width] = self.sizes;
@@ -246,29 +268,31 @@ impl<T: Float> Pass<'_, T> {
             _ => ((0..self.run(block)).step_by(lanes).collect(), row_start(1)),
         };
         let len = starts.len() * lanes;
-        let mut sums = Scratch::<T>::take(rows * len)?;
+        let map = depth * height * width;
+        // Where rows fill whole vectors, and maps the tile, the sums go straight to their place.
+        let straight = vectors == Vectors::Rows && pitch == width && (maps.len() / map).is_multiple_of(rows);
+        let mut sums = Scratch::<T>::take(if straight { 0 } else { rows * len })?;
         for (d, first) in (0..depth).flat_map(|d| (0..height).step_by(block).map(move |h| (d, h))) {
             let height_of_block = block.min(height - first);
             let wanted = (height_of_block - 1) * pitch + width;
             let volume = &volume[self.grid.at([d * self.stride[0], first * self.stride[1], 0])..];
+            let at = (d * height + first) * width;
             let panels = weights.chunks_exact(rows * shifts.len());
-            for (i, (panel, maps)) in panels.zip(maps.chunks_mut(rows * depth * height * width)).enumerate() {
+            for (i, (panel, maps)) in panels.zip(maps.chunks_mut(rows * map)).enumerate() {
+                let (to, len, store) = match (straight, bias) {
+                    (true, Some(bias)) => (&mut maps[at..], map, Store::With(&bias[i * rows..])),
+                    (true, None) => (&mut maps[at..], map, Store::Sums),
+                    (false, _) => (&mut sums[..], len, Store::Sums),
+                };
                 for (v, count) in self.tile.cut(wanted.div_ceil(lanes)) {
-                    self.tile.run(
-                        panel,
-                        volume,
-                        &starts[v..v + count],
-                        shifts,
-                        &mut sums[v * lanes..],
-                        len,
-                        false,
-                    );
+                    let starts = &starts[v..v + count];
+                    self.tile.run(panel, volume, starts, shifts, &mut to[v * lanes..], len, store);
                 }
-                for (r, map) in maps.chunks_mut(depth * height * width).enumerate() {
-                    let bias = bias(i * rows + r);
-                    let map = &mut map[(d * height + first) * width..][..height_of_block * width];
-                    for (y, sums) in map.chunks_exact_mut(width).zip(sums[r * len..].chunks(pitch)) {
-                        y.iter_mut().zip(sums).for_each(|(y, &sum)| *y = sum + bias);
+                for (r, map) in maps.chunks_mut(map).enumerate() {
+                    let map = &mut map[at..][..height_of_block * width];
+                    if !straight {
+                        let bias = bias.map_or(T::zero(), |bias| bias[i * rows + r]);
+                        keep(&sums[r * len..], pitch, bias, map, width);
                     }
                     self.after.function.inspect(|function| function(map));
                 }
@@ -283,7 +307,7 @@ impl<T: Float> Pass<'_, T> {
         volume: &[T],
         shifts: &Offsets,
         weights: &[T],
-        bias: impl Fn(usize) -> T,
+        bias: Option<&[T]>,
         maps: &mut [T],
     ) -> Result<()> {
         let map: usize = self.sizes.iter().product();
@@ -291,7 +315,7 @@ impl<T: Float> Pass<'_, T> {
         // Vectors of a block: as many as fit, in blocks of about the same size.
         let (all, most) = (map.div_ceil(lanes), BLOCK / (terms * lanes * size_of::<T>()));
         let block = all.div_ceil(all.div_ceil(most.max(MOST))) * lanes;
-        let mut buffer = Scratch::<T>::take(block * terms + AT_ONCE)?;
+        let mut buffer = Scratch::<T>::take(block * terms)?;
         let mut sums = Scratch::<T>::take(rows * block)?;
         let starts: [usize; MOST] = std::array::from_fn(|v| v * lanes);
         let offsets: [Offsets; MOST] = std::array::from_fn(|v| Offsets::every((v + 1) * lanes, terms));
@@ -300,25 +324,20 @@ impl<T: Float> Pass<'_, T> {
             let vectors = places.div_ceil(lanes);
             for (v, count) in self.tile.cut(vectors) {
                 let end = (first + places).min(first + (v + count) * lanes);
-                self.pack(
-                    volume,
-                    shifts,
-                    first + v * lanes..end,
-                    count * lanes,
-                    &mut buffer[v * lanes * terms..],
-                );
+                let to = &mut buffer[v * lanes * terms..];
+                self.pack(volume, shifts, first + v * lanes..end, count * lanes, to);
             }
-            for (i, (panel, maps)) in
-                weights.chunks_exact(rows * terms).zip(maps.chunks_mut(rows * map)).enumerate()
-            {
+            let panels = weights.chunks_exact(rows * terms);
+            for (i, (panel, maps)) in panels.zip(maps.chunks_mut(rows * map)).enumerate() {
                 for (v, count) in self.tile.cut(vectors) {
                     let (buffer, sums) = (&buffer[v * lanes * terms..], &mut sums[v * lanes..]);
-                    self.tile.run(panel, buffer, &starts[..count], &offsets[count - 1], sums, block, false);
+                    let offsets = &offsets[count - 1];
+                    self.tile.run(panel, buffer, &starts[..count], offsets, sums, block, Store::Sums);
                 }
                 for (r, map) in maps.chunks_mut(map).enumerate() {
-                    let (bias, sums) = (bias(i * rows + r), &sums[r * block..]);
+                    let bias = bias.map_or(T::zero(), |bias| bias[i * rows + r]);
                     let map = &mut map[first..first + places];
-                    map.iter_mut().zip(sums).for_each(|(y, &sum)| *y = sum + bias);
+                    keep(&sums[r * block..], places, bias, map, places);
                     self.after.function.inspect(|function| function(map));
                 }
             }
@@ -339,21 +358,44 @@ impl<T: Float> Pass<'_, T> {
             parts.push((self.grid.at([0, 1, 2].map(|i| place[i] * self.stride[i])), at - outputs.start, len));
             at += len;
         }
-        let step = self.stride[2];
-        for &(from, at, len) in &parts {
-            let groups = len.div_ceil(AT_ONCE);
-            for (q, shift) in shifts.iter().enumerate() {
-                let (from, to) = (&volume[shift + from..], &mut to[q * width + at..]);
-                if step > 1 {
-                    to[..len].iter_mut().zip(from.iter().step_by(step)).for_each(|(to, &from)| *to = from);
-                } else if at + groups * AT_ONCE > width {
-                    to[..len].copy_from_slice(&from[..len]);
+        pack_rows(volume, shifts, &parts, self.stride[2], width, to);
+    }
+}
+
+wide_fn! {
+    /// Parts of rows, `(begin in the volume, begin among the outputs, length)`, for every term.
+    fn pack_rows<T: Float>(
+        volume: &[T],
+        shifts: &Offsets,
+        parts: &[(usize, usize, usize)],
+        step: usize,
+        width: usize,
+        to: &mut [T],
+    ) {
+        for (shift, to) in shifts.iter().zip(to.chunks_mut(width)) {
+            for &(from, at, len) in parts {
+                let (from, to) = (&volume[shift + from..], &mut to[at..at + len]);
+                if step == 1 {
+                    copy_row(&from[..len], to);
                 } else {
-                    // Whole groups, whatever the length: what is written too far is written anew.
-                    let both = to.as_chunks_mut::<AT_ONCE>().0.iter_mut().zip(from.as_chunks().0);
-                    both.take(groups).for_each(|(to, from)| *to = *from);
+                    to.iter_mut().zip(from.iter().step_by(step)).for_each(|(to, &from)| *to = from);
                 }
             }
+        }
+    }
+}
+
+wide_fn! {
+    /// Rows of sums, `pitch` apart, and one more term, as rows of a map.
+    fn keep<T: Float>(sums: &[T], pitch: usize, term: T, map: &mut [T], width: usize) {
+        for (y, sums) in map.chunks_exact_mut(width).zip(sums.chunks(pitch)) {
+            // In eights, which fill a vector where rows are short.
+            let (eights, rest) = y.as_chunks_mut::<8>();
+            let (of_eights, of_rest) = sums[..width].as_chunks::<8>();
+            for (y, sums) in eights.iter_mut().zip(of_eights) {
+                (0..8).for_each(|i| y[i] = sums[i] + term);
+            }
+            rest.iter_mut().zip(of_rest).for_each(|(y, &sum)| *y = sum + term);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::Conv;
 use crate::Float;
 use crate::ops::matmul::tile::Offsets;
+use crate::wide::wide_fn;
 
 /// The sizes of a volume with room for the border: what a flat position in it means.
 #[derive(Clone, Copy)]
@@ -23,21 +24,19 @@ pub(super) struct Inside {
 }
 
 impl Inside {
-    /// The element that goes to `at`, in dimension `dim`.
-    fn element(&self, dim: usize, at: usize) -> Option<usize> {
-        let distance = usize::try_from(at as i64 - self.origin[dim]).ok()?;
-        let i = distance / self.step[dim];
-        (distance.is_multiple_of(self.step[dim]) && i < self.sizes[dim]).then_some(i)
+    /// Where element `i` of dimension `dim` goes, if that is within `0..size`.
+    #[inline(always)]
+    fn place(&self, dim: usize, i: usize, size: usize) -> Option<usize> {
+        let at = self.origin[dim] + (i * self.step[dim]) as i64;
+        (0..size as i64).contains(&at).then_some(at as usize)
     }
 
-    /// The elements of a row that lie within `0..width`, which is where a step of 1 puts them side
-    /// by side, and the place of the first.
+    /// The elements of a row that go within `0..width`, and the place of the first.
     fn row(&self, width: usize) -> (Range<usize>, usize) {
-        let place = |i: usize| self.origin[2] + (i * self.step[2]) as i64;
-        let inside = |&i: &usize| (0..width as i64).contains(&place(i));
+        let inside = |&i: &usize| self.place(2, i, width).is_some();
         let first = (0..self.sizes[2]).find(inside).unwrap_or(0);
         let end = (first..self.sizes[2]).rfind(inside).map_or(first, |last| last + 1);
-        (first..end, place(first).max(0) as usize)
+        (first..end, self.place(2, first, width).unwrap_or(0))
     }
 }
 
@@ -59,34 +58,10 @@ impl Grid {
         (d * self.0[1] + h) * self.0[2] + w
     }
 
-    /// The row of `inside` that goes to each row of the grid, or nothing where that is border.
-    fn rows(self, inside: &Inside) -> impl Iterator<Item = Option<usize>> {
-        let [depth, height, _] = self.0;
-        (0..depth).flat_map(move |d| {
-            let d = inside.element(0, d);
-            (0..height).map(move |h| Some(d? * inside.sizes[1] + inside.element(1, h)?))
-        })
-    }
-
-    /// Copies channels into zeroed volumes of this grid.
+    /// Copies channels into volumes of this grid, with zeros around them.
     // from: [channels, sizes]   to: [channels, grid]
     pub fn lay<T: Float>(self, from: &[T], inside: &Inside, to: &mut [T]) {
-        let volume: usize = inside.sizes.iter().product();
-        let (elements, first) = inside.row(self.width());
-        to.fill(T::zero());
-        if volume == 0 {
-            return;
-        }
-        for (from, to) in from.chunks_exact(volume).zip(to.chunks_exact_mut(self.len())) {
-            for (row, to) in self.rows(inside).zip(to.chunks_exact_mut(self.width())) {
-                let Some(row) = row else { continue };
-                let from = &from[row * inside.sizes[2]..][elements.clone()];
-                match inside.step[2] {
-                    1 => copy_row(from, &mut to[first..first + from.len()]),
-                    step => to[first..].iter_mut().step_by(step).zip(from).for_each(|(to, &from)| *to = from),
-                }
-            }
-        }
+        if inside.sizes.contains(&0) { to.fill(T::zero()) } else { lay(self, from, inside, to) }
     }
 
     /// How far each kernel tap of each channel shifts the volumes, in the order of the weights.
@@ -104,12 +79,74 @@ impl Grid {
     }
 }
 
-/// Copies a row in groups of eight, which takes half as long as a call for so few numbers.
-fn copy_row<T: Float>(from: &[T], to: &mut [T]) {
-    let (groups, rest) = to.as_chunks_mut::<8>();
-    let (from_groups, from_rest) = from.as_chunks::<8>();
-    groups.iter_mut().zip(from_groups).for_each(|(to, from)| *to = *from);
-    rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
+wide_fn! {
+    /// See [`Grid::lay`].
+    fn lay<T: Float>(grid: Grid, from: &[T], inside: &Inside, to: &mut [T]) {
+        let [depth, height, width] = inside.sizes;
+        let (elements, first) = inside.row(grid.width());
+        // The rows that lie within, and where they go: the same for every channel.
+        let mut rows = Vec::with_capacity(depth * height);
+        for d in 0..depth {
+            let Some(to_d) = inside.place(0, d, grid.0[0]) else { continue };
+            for h in 0..height {
+                let Some(to_h) = inside.place(1, h, grid.0[1]) else { continue };
+                rows.push(((d * height + h) * width + elements.start, grid.at([to_d, to_h, first])));
+            }
+        }
+        let (len, step) = (elements.len(), inside.step[2]);
+        for (from, to) in from.chunks_exact(depth * height * width).zip(to.chunks_exact_mut(grid.len())) {
+            // All in front of it is written.
+            let mut next = 0;
+            for &(from_row, at) in &rows {
+                let from = &from[from_row..from_row + len];
+                if step == 1 {
+                    zero(to, next, at);
+                    next = at + len;
+                    copy_row(from, &mut to[at..next]);
+                } else {
+                    let end = at - first + grid.width();
+                    to[next..end].fill(T::zero());
+                    next = end;
+                    to[at..end].iter_mut().step_by(step).zip(from).for_each(|(to, &from)| *to = from);
+                }
+            }
+            to[next..].fill(T::zero());
+        }
+    }
+}
+
+/// Zeros from `first` to `end`. Where these are few, what follows may be overwritten: that takes no call.
+#[inline(always)]
+fn zero<T: Float>(to: &mut [T], first: usize, end: usize) {
+    match to.get_mut(first..first + 8) {
+        Some(eight) if end - first <= 8 => eight.copy_from_slice(&[T::zero(); 8]),
+        _ => to[first..end].fill(T::zero()),
+    }
+}
+
+/// Copies a row by a few vectors, which takes half as long as a call for so few numbers. (Sixteen in two
+/// parts, and what is left as the last eight once more: a plain loop the compiler would make that call.)
+#[inline(always)]
+pub(super) fn copy_row<T: Float>(from: &[T], to: &mut [T]) {
+    #[inline(always)]
+    fn part<T: Copy, const N: usize>(from: &[T], to: &mut [T], at: usize) {
+        let to: &mut [T; N] = (&mut to[at..at + N]).try_into().expect("N numbers");
+        *to = from[at..at + N].try_into().expect("N numbers");
+    }
+    let len = from.len().min(to.len());
+    if len < 8 {
+        return (0..len).for_each(|i| to[i] = from[i]);
+    }
+    for i in (0..len / 16).map(|i| i * 16) {
+        part::<T, 8>(from, to, i);
+        part::<T, 8>(from, to, i + 8);
+    }
+    if !len.is_multiple_of(16) {
+        if len % 16 > 8 {
+            part::<T, 8>(from, to, len / 16 * 16);
+        }
+        part::<T, 8>(from, to, len - 8);
+    }
 }
 
 impl Conv {

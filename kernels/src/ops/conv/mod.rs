@@ -12,6 +12,7 @@
 //! of `dy` over `n` and `p`.
 
 mod cpu;
+mod cpu_places;
 mod cpu_tiled;
 mod cpu_weight;
 pub(crate) mod gpu;
@@ -288,14 +289,14 @@ mod tests {
         Storage::from_slice(&Device::Cpu, &data).unwrap()
     }
 
-    fn close(what: &str, p: &Conv, a: Storage, b: Storage) {
+    fn close(what: &str, p: &Conv, a: &Storage, b: Storage) {
         let (a, b) = (a.to_vec::<f64>().unwrap(), b.to_vec::<f64>().unwrap());
         for (i, (a, b)) in a.iter().zip(&b).enumerate() {
             assert!((a - b).abs() < 1e-11, "{what} {p:?} element {i}: {a} {b}");
         }
     }
 
-    /// The tiled rung gives what the formula gives, for sizes that divide no tile.
+    /// The tiled rungs give what the formula gives, for sizes that divide no tile.
     #[test]
     fn tiled_is_plain() {
         for (x, w, stride, padding, dilation, groups) in [
@@ -305,17 +306,27 @@ mod tests {
             ([1, 2, 3, 3, 3], [9, 2, 1, 1, 1], [1, 1, 1], [0, 0, 0], [1, 1, 1], 1),
             ([1, 2, 1, 8, 8], [3, 2, 1, 2, 2], [1, 3, 3], [0, 3, 0], [1, 2, 3], 1),
             ([17, 1, 1, 40, 3], [2, 1, 1, 3, 3], [1, 1, 1], [0, 2, 2], [1, 1, 1], 1),
+            // Many places for few channels; rows that fill whole vectors, and rows that do not.
+            ([2, 3, 1, 18, 32], [5, 3, 1, 3, 3], [1, 1, 1], [0, 1, 1], [1, 1, 1], 1),
+            ([35, 2, 1, 17, 19], [8, 2, 1, 3, 3], [1, 1, 1], [0, 1, 1], [1, 1, 1], 1),
+            ([2, 4, 3, 12, 21], [6, 2, 2, 3, 3], [1, 1, 1], [1, 0, 2], [1, 2, 1], 2),
+            // More channels than one slice has, and fewer in the last one; more terms than are added at once.
+            ([1, 40, 1, 24, 24], [2, 40, 1, 3, 3], [1, 1, 1], [0, 1, 1], [1, 1, 1], 1),
+            ([1, 40, 1, 6, 6], [11, 40, 1, 3, 3], [1, 1, 1], [0, 1, 1], [1, 1, 1], 1),
         ] {
             let p = Conv::new::<3>("conv3d", &x, &w, stride, padding, dilation, groups).unwrap();
             let (x, w) = (random(p.x_len(), 0), random(p.w_len(), 1));
             let (dy, bias) = (random(p.y_len(), 2), random(p.out_channels as usize, 3));
-            let both = |run: &dyn Fn(usize) -> Result<Storage>| (run(0).unwrap(), run(1).unwrap());
-            let (a, b) = both(&|rung| forward_rung(rung, &p, &x, &w, Some(&bias)));
-            close("forward", &p, a, b);
-            let (a, b) = both(&|rung| backward_input_rung(rung, &p, &dy, &w));
-            close("backward_input", &p, a, b);
-            let (a, b) = both(&|rung| backward_weight_rung(rung, &p, &dy, &x));
-            close("backward_weight", &p, a, b);
+            let plain = [
+                forward_rung(0, &p, &x, &w, Some(&bias)).unwrap(),
+                backward_input_rung(0, &p, &dy, &w).unwrap(),
+                backward_weight_rung(0, &p, &dy, &x).unwrap(),
+            ];
+            for rung in 1..RUNGS.len() {
+                close("forward", &p, &plain[0], forward_rung(rung, &p, &x, &w, Some(&bias)).unwrap());
+                close("backward_input", &p, &plain[1], backward_input_rung(rung, &p, &dy, &w).unwrap());
+                close("backward_weight", &p, &plain[2], backward_weight_rung(rung, &p, &dy, &x).unwrap());
+            }
         }
     }
 }

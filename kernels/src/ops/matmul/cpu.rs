@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::Matmul;
 use super::pack::interleave;
-use super::tile::{MOST, Offsets, Tile};
+use super::tile::{MOST, Offsets, Store, Tile};
 use crate::device::scratch::Scratch;
 use crate::{Float, Result};
 
@@ -53,9 +53,9 @@ pub fn plain<T: Float>(p: &Matmul, a: &[T], b: &[T], bias: Option<&[T]>, c: &mut
 /// The block of `c` that one thread computes, at most, and how many terms it adds before moving on:
 /// its sums (256 x 480), a block of `a` (256 x 256) and one of `b` (256 x 480) stay in the second-level
 /// cache together.
-const ROWS: usize = 256;
+const ROWS: usize = 512;
 const COLS: usize = 480;
-const TERMS: usize = 256;
+const TERMS: usize = 128;
 /// Blocks wanted, so that a few threads end at about the same time, where there is work enough: a block
 /// of so many multiply-adds.
 const BLOCKS: usize = 4;
@@ -148,10 +148,11 @@ impl<T: Float> Block<'_, T> {
                 let to = &mut b_rows[col * terms..][..width * terms];
                 b.rows(first, terms, self.col + col, width.min(cols - col), width, to);
             }
-            for (panel, sums) in a_panels.chunks(height * terms).zip(sums.chunks_mut(height * width)) {
-                for (v, count) in tile.cut(vectors) {
-                    let (b, offsets) = (&b_rows[v * lanes * terms..], &offsets[count - 1]);
-                    tile.run(panel, b, &starts[..count], offsets, &mut sums[v * lanes..], width, first > 0);
+            for (v, count) in tile.cut(vectors) {
+                let (b, offsets) = (&b_rows[v * lanes * terms..], &offsets[count - 1]);
+                let store = if first > 0 { Store::Added } else { Store::Sums };
+                for (panel, sums) in a_panels.chunks(height * terms).zip(sums.chunks_mut(height * width)) {
+                    tile.run(panel, b, &starts[..count], offsets, &mut sums[v * lanes..], width, store);
                 }
             }
         }

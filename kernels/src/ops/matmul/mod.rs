@@ -7,6 +7,7 @@
 //! `da = dc b^T` and `db = a^T dc` are multiplications too. A linear layer is `x weight^T + bias`.
 
 mod cpu;
+pub(crate) mod dots;
 pub(crate) mod pack;
 pub(crate) mod tile;
 mod vector;

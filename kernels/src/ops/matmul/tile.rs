@@ -31,8 +31,19 @@ pub struct Tile<T: 'static> {
     run: &'static [Run<T>],
 }
 
-/// `(a, b, starts, offsets, c, stride, add)`: see [`Tile::run`].
-type Run<T> = unsafe fn(&[T], &[T], &[usize], &[usize], &mut [T], usize, bool);
+/// `(a, b, starts, offsets, c, stride, store)`: see [`Tile::run`].
+type Run<T> = unsafe fn(&[T], &[T], &[usize], &[usize], &mut [T], usize, Store<T>);
+
+/// What is stored of the sums.
+#[derive(Clone, Copy)]
+pub(crate) enum Store<'a, T> {
+    /// They themselves.
+    Sums,
+    /// They and what was there.
+    Added,
+    /// They and one more term for each row.
+    With(&'a [T]),
+}
 
 /// Where the terms of a sum lie, as distances.
 pub(crate) struct Offsets {
@@ -93,7 +104,7 @@ impl<T: Float> Tile<T> {
     }
 
     /// For every row `i`, vector `v` and lane `j`, with `s = sum_q a[q * rows + i] * b[starts[v] +
-    /// offsets[q] + j]`: `c[i * stride + v * lanes + j] = s`, or `+= s` with `add`.
+    /// offsets[q] + j]`: `c[i * stride + v * lanes + j] = s`, or what `store` says.
     ///
     /// `a` is one packed panel, `rows` numbers a term; `starts` has no more vectors than the tile takes.
     #[allow(clippy::too_many_arguments)]
@@ -105,14 +116,17 @@ impl<T: Float> Tile<T> {
         offsets: &Offsets,
         c: &mut [T],
         stride: usize,
-        add: bool,
+        store: Store<T>,
     ) {
         let last = starts.iter().max().map_or(0, |start| start + offsets.last + self.lanes);
         assert!(a.len() >= offsets.len() * self.rows && b.len() >= last, "the tile reads past a factor");
         let end = (self.rows - 1) * stride + starts.len() * self.lanes;
         assert!(c.len() >= end, "the tile writes past its sums");
+        if let Store::With(terms) = store {
+            assert!(terms.len() >= self.rows, "a term for each row of the tile");
+        }
         // SAFETY: the processor has the form's instructions; factors and sums are long enough.
-        unsafe { self.run[starts.len() - 1](a, b, starts, &offsets.each, c, stride, add) };
+        unsafe { self.run[starts.len() - 1](a, b, starts, &offsets.each, c, stride, store) };
     }
 }
 
@@ -129,7 +143,7 @@ unsafe fn tile<T: Float, V: Vector<T>, const ROWS: usize, const COLS: usize>(
     offsets: &[usize],
     c: &mut [T],
     stride: usize,
-    add: bool,
+    store: Store<T>,
 ) {
     unsafe {
         let (a, c) = (a.as_ptr(), c.as_mut_ptr());
@@ -147,7 +161,12 @@ unsafe fn tile<T: Float, V: Vector<T>, const ROWS: usize, const COLS: usize>(
         for (i, sums) in sums.iter().enumerate() {
             for (v, &sum) in sums.iter().enumerate() {
                 let c = c.add(i * stride + v * V::LANES);
-                (if add { V::load(c).add(sum) } else { sum }).store(c);
+                let sum = match store {
+                    Store::Sums => sum,
+                    Store::Added => V::load(c).add(sum),
+                    Store::With(terms) => sum.add(V::splat(*terms.get_unchecked(i))),
+                };
+                sum.store(c);
             }
         }
     }
@@ -158,9 +177,9 @@ macro_rules! form {
     ($T:ident, $V:ty, $ROWS:literal, $narrow:ident $(, $feature:literal)?) => {{
         $(#[target_feature(enable = $feature)])?
         unsafe fn run<const ROWS: usize, const COLS: usize>(
-            a: &[$T], b: &[$T], starts: &[usize], offsets: &[usize], c: &mut [$T], stride: usize, add: bool,
+            a: &[$T], b: &[$T], starts: &[usize], offsets: &[usize], c: &mut [$T], stride: usize, store: Store<$T>,
         ) {
-            unsafe { tile::<$T, $V, ROWS, COLS>(a, b, starts, offsets, c, stride, add) }
+            unsafe { tile::<$T, $V, ROWS, COLS>(a, b, starts, offsets, c, stride, store) }
         }
         let lanes = <$V as Vector<$T>>::LANES;
         if $narrow {
@@ -220,14 +239,19 @@ mod tests {
                 let a: Vec<f32> = (0..terms * tile.rows).map(|i| (i % 7) as f32 - 3.0).collect();
                 let b: Vec<f32> = (0..terms * pitch).map(|i| (i % 5) as f32 - 2.0).collect();
                 let starts: Vec<usize> = (0..vectors).map(|v| v * (tile.lanes - 1) + v % 2).collect();
-                for add in [false, true] {
+                let more: Vec<f32> = (0..tile.rows).map(|i| i as f32).collect();
+                for store in [Store::Sums, Store::Added, Store::With(&more)] {
                     let mut c = vec![1.0; tile.rows * stride];
-                    tile.run(&a, &b, &starts, &Offsets::every(pitch, terms), &mut c, stride, add);
+                    tile.run(&a, &b, &starts, &Offsets::every(pitch, terms), &mut c, stride, store);
                     for (i, j) in (0..tile.rows).flat_map(|i| (0..vectors * tile.lanes).map(move |j| (i, j)))
                     {
                         let at = starts[j / tile.lanes] + j % tile.lanes;
                         let sum: f32 = (0..terms).map(|q| a[q * tile.rows + i] * b[q * pitch + at]).sum();
-                        let expected = sum + if add { 1.0 } else { 0.0 };
+                        let expected = match store {
+                            Store::Sums => sum,
+                            Store::Added => sum + 1.0,
+                            Store::With(more) => sum + more[i],
+                        };
                         assert_eq!(c[i * stride + j], expected, "form {form}: row {i}, column {j}");
                     }
                 }
