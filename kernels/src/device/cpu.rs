@@ -10,6 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use super::lines::Lines;
 use crate::{Device, Element, Error, Result};
 
 /// Bytes held by live buffers, by all buffers waiting in the pools, and the most that ever lived.
@@ -45,7 +46,7 @@ pub enum Buffer {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Pool<T> {
-    free: Mutex<Option<HashMap<usize, Vec<Vec<T>>>>>,
+    free: Mutex<Option<HashMap<usize, Vec<Lines<T>>>>>,
 }
 
 impl<T: Element> Pool<T> {
@@ -53,7 +54,7 @@ impl<T: Element> Pool<T> {
         Pool { free: Mutex::new(None) }
     }
 
-    fn free(&self) -> MutexGuard<'_, Option<HashMap<usize, Vec<Vec<T>>>>> {
+    fn free(&self) -> MutexGuard<'_, Option<HashMap<usize, Vec<Lines<T>>>>> {
         // A panic while the lock was held cannot leave the map half-changed: keep using it.
         self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -71,14 +72,14 @@ impl<T: Element> Pool<T> {
                 data
             }
             None => {
-                let mut data = Vec::new();
-                data.try_reserve_exact(len).map_err(|_| Error::OutOfMemory {
+                let mut data = Lines::zeroed(len).map_err(|_| Error::OutOfMemory {
                     device: Device::Cpu,
                     asked: bytes,
                     in_use: bytes_in_use(),
                 })?;
-                let first = if cfg!(debug_assertions) { T::POISON } else { bytemuck::Zeroable::zeroed() };
-                data.resize(len, first);
+                if cfg!(debug_assertions) {
+                    data.fill(T::POISON);
+                }
                 data
             }
         };
@@ -87,7 +88,7 @@ impl<T: Element> Pool<T> {
         Ok(Pooled { data })
     }
 
-    fn give_back(&self, data: Vec<T>) {
+    fn give_back(&self, data: Lines<T>) {
         let bytes = bytes_of::<T>(data.len());
         IN_USE.fetch_sub(bytes, Ordering::Relaxed);
         let waiting = WAITING.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -113,7 +114,7 @@ fn bytes_of<T>(len: usize) -> u64 {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Pooled<T: Element> {
-    data: Vec<T>,
+    data: Lines<T>,
 }
 
 impl<T: Element> Deref for Pooled<T> {

@@ -11,6 +11,7 @@ pub mod cuda;
 pub mod fault;
 pub mod kernel;
 pub mod launches;
+pub(crate) mod lines;
 pub(crate) mod log;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod pool;

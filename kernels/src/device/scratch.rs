@@ -8,15 +8,16 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 use crate::device::cpu;
+use crate::device::lines::Lines;
 use crate::{Device, Element, Error, Result};
 
 /// Pieces that nobody uses now.
 #[doc(hidden)]
-pub type Waiting<T> = Mutex<Vec<Vec<T>>>;
+pub type Waiting<T> = Mutex<Vec<Lines<T>>>;
 
 /// A piece in use: `len` elements of unspecified contents.
 pub(crate) struct Scratch<T: Element> {
-    data: Vec<T>,
+    data: Lines<T>,
     len: usize,
 }
 
@@ -28,17 +29,16 @@ impl<T: Element> Scratch<T> {
             let large =
                 (0..waiting.len()).filter(|&i| waiting[i].len() >= len).min_by_key(|&i| waiting[i].len());
             let best = large.or_else(|| (0..waiting.len()).max_by_key(|&i| waiting[i].len()));
-            best.map_or_else(Vec::new, |best| waiting.swap_remove(best))
+            best.map_or_else(Lines::default, |best| waiting.swap_remove(best))
         };
         if data.len() < len {
             // What is in it is of no use: a new one needs no copy.
-            data = Vec::new();
-            data.try_reserve_exact(len).map_err(|_| Error::OutOfMemory {
+            drop(data);
+            data = Lines::zeroed(len).map_err(|_| Error::OutOfMemory {
                 device: Device::Cpu,
                 asked: (len * size_of::<T>()) as u64,
                 in_use: cpu::bytes_in_use(),
             })?;
-            data.resize(len, bytemuck::Zeroable::zeroed());
         }
         if cfg!(debug_assertions) {
             data[..len].fill(T::POISON);
