@@ -48,7 +48,7 @@ fn a_profile_shows_where_the_time_of_some_steps_went() {
     };
     for phase in ["forward", "backward"] {
         assert_eq!(
-            [calls(phase, "conv2d_tanh"), calls(phase, "tanh"), calls(phase, "linear")],
+            [calls(phase, "conv2d_tanh_max_pool2d"), calls(phase, "tanh"), calls(phase, "linear")],
             ["100", "50", "100"]
         );
         assert_eq!(calls(phase, "(host)"), "50");
@@ -61,12 +61,14 @@ fn a_profile_shows_where_the_time_of_some_steps_went() {
         trace["traceEvents"].as_array().unwrap().iter().filter(|event| event["ph"] == "X").collect();
     let layers: Vec<&str> = events
         .iter()
-        .filter(|event| event["name"] == "conv2d_tanh" && event["cat"] == "forward")
+        .filter(|event| event["name"] == "conv2d_tanh_max_pool2d" && event["cat"] == "forward")
         .map(|event| event["args"]["layer"].as_str().unwrap())
         .collect();
     assert_eq!(layers, ["conv1", "conv2"].repeat(10));
-    let backward =
-        events.iter().find(|event| event["name"] == "conv2d_tanh" && event["cat"] == "backward").unwrap();
+    let backward = events
+        .iter()
+        .find(|event| event["name"] == "conv2d_tanh_max_pool2d" && event["cat"] == "backward")
+        .unwrap();
     assert_eq!(backward["args"]["layer"], "conv2");
     // In order, and each within what holds it.
     let (ts, dur) =

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use voxgrad_kernels::Storage;
 use voxgrad_kernels::ops::conv::{self, Conv};
 use voxgrad_kernels::ops::elementwise::{self, Unary};
+use voxgrad_kernels::ops::pool;
 
 use super::PoolOptions;
 use super::matmul::{bias_gradient, when};
@@ -34,8 +35,8 @@ impl<const N: usize> Default for ConvOptions<N> {
 /// What follows a convolution in most networks: a function of every element, and max-pooling.
 ///
 /// `conv.forward_then(&x, Then::tanh().max_pool(2))` gives what `conv.forward(&x)?.tanh()?.max_pool2d(2)` gives,
-/// bit for bit, in less time on a processor: the function is computed before the sums have left the core, and
-/// where no gradient is recorded only the maxima are ever stored.
+/// bit for bit, in less time on a processor: the function is computed before the sums have left the core, as are the
+/// gradients, and where none is recorded only the maxima are ever stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Then {
     function: Unary,
@@ -58,13 +59,17 @@ impl Then {
         Then { max_pool: Some(kernel_size), ..self }
     }
 
-    /// What the op is called that does a convolution and the function.
+    /// What the op is called that does all of it.
     fn op(self, conv: &'static str) -> &'static str {
-        match (conv, self.function) {
-            ("conv2d", Unary::Tanh) => "conv2d_tanh",
-            ("conv2d", _) => "conv2d_relu",
-            (_, Unary::Tanh) => "conv3d_tanh",
-            _ => "conv3d_relu",
+        match (conv, self.function, self.max_pool) {
+            ("conv2d", Unary::Tanh, None) => "conv2d_tanh",
+            ("conv2d", _, None) => "conv2d_relu",
+            ("conv2d", Unary::Tanh, _) => "conv2d_tanh_max_pool2d",
+            ("conv2d", ..) => "conv2d_relu_max_pool2d",
+            (_, Unary::Tanh, None) => "conv3d_tanh",
+            (_, _, None) => "conv3d_relu",
+            (_, Unary::Tanh, _) => "conv3d_tanh_max_pool3d",
+            _ => "conv3d_relu_max_pool3d",
         }
     }
 }
@@ -153,31 +158,47 @@ impl Tensor {
     where
         usize: PerDim<N>,
     {
-        let pooled = |z: Tensor| match then.max_pool {
-            Some(size) => max_pool(&z, size),
-            None => Ok(z),
-        };
-        if recorder::is_recording() {
-            // Who looks at the ops of a network wants to see each.
-            return pooled(self.conv(op, weight, bias, options)?.unary(then.function, [0.0; 2])?);
-        }
         let ready = self.ready(op, weight, bias, options)?;
+        let pool_op = if op == "conv2d" { "max_pool2d" } else { "max_pool3d" };
+        let pool = then.max_pool.map(|size| ready.shape.pooling(pool_op, &PoolOptions::<N>::new(size)));
+        if recorder::is_recording() || matches!(pool, Some(Err(_))) {
+            // Who looks at the ops of a network wants to see each, and the one that went wrong.
+            let z = self.conv(op, weight, bias, options)?.unary(then.function, [0.0; 2])?;
+            return then.max_pool.map_or(Ok(z.clone()), |size| max_pool(&z, size));
+        }
         let (x, w, b) = (&ready.x, &ready.w, ready.bias.as_deref());
-        let mut all = conv::Then { function: Some((then.function, [0.0; 2])), max_pool: None };
+        let function = (then.function, [0.0; 2]);
+        let mut all = conv::Then { function: Some(function), max_pool: None };
         let inputs: Vec<&Tensor> = [self, weight].into_iter().chain(bias).collect();
-        if let Some(size) = then.max_pool
-            && !(is_grad_enabled() && inputs.iter().any(|input| input.is_tracked()))
-        {
-            let (pool, shape) = ready.shape.pooling("max_pool", &PoolOptions::<N>::new(size))?;
+        let Some((pool, shape)) = pool.transpose()? else {
+            let z = Arc::new(conv::forward_then(&ready.p, x, w, b, &all)?);
+            let (shape, saved) = (ready.shape.clone(), z.clone());
+            return Ok(Tensor::from_op(then.op(op), z, shape, &inputs, move |dy, wanted| {
+                let dz = elementwise::unary_backward_in_place(function.0, function.1, Some(&saved), dy)?;
+                ready.backward(&dz, wanted)
+            }));
+        };
+        if !(is_grad_enabled() && inputs.iter().any(|input| input.is_tracked())) {
             all.max_pool = Some(pool);
             let y = conv::forward_then(&ready.p, x, w, b, &all)?;
             return Ok(Tensor::from_op(then.op(op), y, shape, &inputs, |_, _| unreachable!("not tracked")));
         }
-        let y = Arc::new(conv::forward_then(&ready.p, x, w, b, &all)?);
-        let (shape, saved) = (ready.shape.clone(), y.clone());
-        pooled(Tensor::from_op(then.op(op), y, shape, &inputs, move |dy, wanted| {
-            let dz = elementwise::unary_backward_in_place(then.function, [0.0; 2], Some(&saved), dy)?;
-            ready.backward(&dz, wanted)
+        let z = conv::forward_then(&ready.p, x, w, b, &all)?;
+        let (y, argmax) = pool::max_forward(&pool, &z)?;
+        Ok(Tensor::from_op(then.op(op), y, shape, &inputs, move |dy, wanted| {
+            if !wanted[1] {
+                let dz = &mut Arc::new(pool::max_backward(&pool, &argmax, dy)?);
+                let dz = elementwise::unary_backward_in_place(function.0, function.1, Some(&z), dz)?;
+                return ready.backward(&dz, wanted);
+            }
+            let Ready { p, x, w, .. } = &ready;
+            let bias = wanted.get(2).copied();
+            let of_inside = [bias == Some(true), wanted[0]];
+            let of = conv::backward_then(p, x, function, &z, &pool, &argmax, dy, of_inside)?;
+            let dx = of.dz.map(|dz| conv::backward_input(p, &dz, w)).transpose()?;
+            let mut grads = vec![dx, Some(of.weight)];
+            grads.extend(bias.map(|_| of.bias));
+            Ok(grads.into_iter().map(|grad| grad.map(Arc::new)).collect())
         }))
     }
 

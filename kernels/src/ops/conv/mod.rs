@@ -13,6 +13,7 @@
 
 mod cpu;
 mod cpu_places;
+mod cpu_then;
 mod cpu_tiled;
 mod cpu_weight;
 pub(crate) mod gpu;
@@ -20,7 +21,7 @@ mod grid;
 mod then;
 
 use cpu_tiled::After;
-pub use then::{Then, forward_then, forward_then_rung};
+pub use then::{Gradients, Then, backward_then, backward_then_rung, forward_then, forward_then_rung};
 
 use crate::device::log;
 use crate::dtype::for_float;

@@ -6,16 +6,20 @@
 //! ```
 //! It is no op of its own: its gradient is those of its parts, and it gives what they give, bit for bit. On
 //! the processor the tiled rungs finish a few maps while these are in the core's own cache, so `z` never
-//! goes to memory where it is not wanted. A GPU runs the parts one after the other.
+//! goes to memory where it is not wanted; nor does its gradient (`cpu_then.rs`). A GPU runs the parts one
+//! after the other.
+
+use std::sync::Arc;
 
 use super::cpu_tiled::{self, After, InPlace};
-use super::{Conv, buffers, forward_rung};
+use super::{Conv, backward_weight_rung, buffers, cpu_then, forward_rung, volume};
 use crate::device::log;
 use crate::dtype::for_float;
 use crate::error::shape_error;
 use crate::ops::elementwise::{self, Unary};
 use crate::ops::pool::{self, Pool};
-use crate::{Device, Result, Storage};
+use crate::ops::reduce;
+use crate::{DType, Device, Result, Storage};
 
 /// What follows a convolution.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,6 +72,88 @@ pub fn forward_then_rung(
             }
         }
     }
+}
+
+/// Gradients of a convolution and what follows it.
+pub struct Gradients {
+    /// `dw: [O, C / groups, ..]`
+    pub weight: Storage,
+    /// `db: [O]`, where it was wanted.
+    pub bias: Option<Storage>,
+    /// Of what the convolution gave, where it was wanted: from there
+    /// [`backward_input`](super::backward_input) goes on.
+    pub dz: Option<Storage>,
+}
+
+/// The gradients from `dy`, that of what [`forward_then`] gives, for a convolution whose maps `z`, after the
+/// function, were pooled with [`max_forward`](pool::max_forward). They are those of the parts, bit for bit.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) for tensors of other sizes; what can go wrong on a GPU.
+#[allow(clippy::too_many_arguments)]
+pub fn backward_then(
+    p: &Conv,
+    x: &Storage,
+    (function, params): (Unary, [f64; 2]),
+    z: &Storage,
+    pool: &Pool,
+    argmax: &Storage,
+    dy: &Storage,
+    [bias, dz]: [bool; 2],
+) -> Result<Gradients> {
+    backward_then_rung(usize::MAX, p, x, (function, params), z, pool, argmax, dy, [bias, dz])
+}
+
+/// As [`backward_then`], with the rung of the convolution asked for.
+#[allow(clippy::too_many_arguments)]
+pub fn backward_then_rung(
+    rung: usize,
+    p: &Conv,
+    x: &Storage,
+    (function, params): (Unary, [f64; 2]),
+    z: &Storage,
+    pool: &Pool,
+    argmax: &Storage,
+    dy: &Storage,
+    [bias, dz]: [bool; 2],
+) -> Result<Gradients> {
+    p.check("conv", &[("input", x, p.x_len()), ("result", z, p.y_len()), ("gradient", dy, pool.out_len())])?;
+    let maps = [p.batch, p.out_channels].map(|size| size as usize);
+    if pool.in_len() != p.y_len() || argmax.len() != pool.out_len() {
+        return shape_error("conv", format!("{pool:?} does not pool the maps of {p:?}"));
+    }
+    let over_samples = |sums: &Storage, size| {
+        let [n, o] = maps;
+        let sum = reduce::sum_dims(sums, &[n, o, size], &[true, false, true])?;
+        sum.map_or_else(|| sums.copy(), Ok)
+    };
+    let form = rung.wrapping_sub(1);
+    let pays = match x.dtype() {
+        DType::F32 => cpu_then::pays::<f32>(form, p),
+        _ => cpu_then::pays::<f64>(form, p),
+    };
+    if x.device() == Device::Cpu && rung > 0 && pays {
+        let new = |len| Storage::empty(&Device::Cpu, x.dtype(), len);
+        let (mut weight, mut sums) = (new(p.w_len())?, new(maps[0] * maps[1])?);
+        let mut dz = dz.then(|| new(p.y_len())).transpose()?;
+        for_float!("conv_backward", x.dtype(), T => {
+            log::describe(p, p.flops());
+            let derivative = |z: &[T], dy: &mut [T]| elementwise::backward_in_place(function, params, z, dy);
+            let (z, argmax) = (z.as_slice()?, argmax.as_slice()?);
+            let after = cpu_then::After { derivative: &derivative, z, pool, argmax };
+            let (weight, maps) = (weight.as_mut_slice()?, sums.as_mut_slice()?);
+            let dz = dz.as_mut().map(|dz| dz.as_mut_slice()).transpose()?;
+            let to = cpu_then::Gradients { weight, maps, dz };
+            cpu_then::backward(form, p, x.as_slice()?, after, dy.as_slice()?, to)?;
+        });
+        let bias = bias.then(|| over_samples(&sums, 1)).transpose()?;
+        return Ok(Gradients { weight, bias, dz });
+    }
+    let mut all = Arc::new(pool::max_backward(pool, argmax, dy)?);
+    all = elementwise::unary_backward_in_place(function, params, Some(z), &mut all)?;
+    let weight = backward_weight_rung(rung, p, &all, x)?;
+    let bias = bias.then(|| over_samples(&all, volume(p.output))).transpose()?;
+    Ok(Gradients { weight, bias, dz: Arc::into_inner(all).filter(|_| dz) })
 }
 
 fn tiled(
@@ -142,6 +228,56 @@ mod tests {
             let other = Then { max_pool: Some(Pool { planes: 1, ..pool }), function: None };
             let refused = forward_then(&p, &x, &w, None, &other).unwrap_err().to_string();
             assert!(refused.contains("does not pool"), "{refused}");
+        }
+    }
+
+    /// The gradients are those of the parts to the bit, whether the sizes are such that they are computed in one
+    /// go or not.
+    #[test]
+    fn its_gradients_are_those_of_the_parts() {
+        for (x, w, size) in [
+            ([9, 3, 1, 16, 32], [16, 3, 1, 3, 3], [1, 2, 2]),
+            ([20, 2, 1, 19, 23], [5, 2, 1, 3, 3], [1, 3, 2]),
+            ([2, 8, 6, 10, 24], [10, 8, 3, 3, 3], [2, 2, 2]),
+            ([3, 20, 1, 6, 6], [40, 20, 1, 3, 3], [1, 2, 2]),
+        ] {
+            let padding = [w[2] / 2, 1, 1];
+            let p = Conv::new::<3>("conv3d", &x, &w, [1; 3], padding, [1; 3], 1).unwrap();
+            let window = Window {
+                kernel: size,
+                stride: size,
+                padding: [0; 3],
+                dilation: [1; 3],
+                count_include_pad: true,
+            };
+            let maps = (p.batch * p.out_channels) as usize;
+            let pool = Pool::new("pool", maps, p.output.map(|size| size as usize), &window).unwrap();
+            let (x, z, dy) = (random(p.x_len(), 0), random(p.y_len(), 1), random(pool.out_len(), 2));
+            let (_, argmax) = pool::max_forward(&pool, &z).unwrap();
+            for rung in 0..super::super::RUNGS.len() {
+                for function in [(Unary::Tanh, [0.0; 2]), (Unary::Relu, [0.0; 2])] {
+                    let mut dz = Arc::new(pool::max_backward(&pool, &argmax, &dy).unwrap());
+                    dz = elementwise::unary_backward_in_place(function.0, function.1, Some(&z), &mut dz)
+                        .unwrap();
+                    let dw = backward_weight_rung(rung, &p, &dz, &x).unwrap();
+                    let shape = [p.batch, p.out_channels, volume(p.output) as u32].map(|size| size as usize);
+                    let db = reduce::sum_dims(&dz, &shape, &[true, false, true]).unwrap().unwrap();
+                    let all = |wanted| {
+                        backward_then_rung(rung, &p, &x, function, &z, &pool, &argmax, &dy, wanted).unwrap()
+                    };
+                    let bits = |y: &Storage| y.to_vec::<f64>().unwrap().into_iter().map(f64::to_bits);
+                    let found = all([true, true]);
+                    assert!(bits(&found.weight).eq(bits(&dw)), "rung {rung}, weight of {p:?}");
+                    assert!(bits(&found.bias.unwrap()).eq(bits(&db)), "rung {rung}, bias of {p:?}");
+                    assert!(bits(&found.dz.unwrap()).eq(bits(&dz)), "rung {rung}, dz of {p:?}");
+                    let found = all([false, false]);
+                    assert!(bits(&found.weight).eq(bits(&dw)) && found.bias.is_none() && found.dz.is_none());
+                }
+            }
+            let short = Storage::zeros(&Device::Cpu, DType::F64, 1).unwrap();
+            let wrong =
+                backward_then(&p, &x, (Unary::Tanh, [0.0; 2]), &z, &pool, &argmax, &short, [true, true]);
+            assert!(wrong.err().unwrap().to_string().contains("gradient has 1 elements"));
         }
     }
 }

@@ -13,11 +13,11 @@ pub(crate) use binary::SOURCE as BINARY_SOURCE;
 pub use binary::{Binary, Broadcast, Side, binary, binary_backward};
 #[cfg(test)]
 pub(crate) use unary::SOURCE as UNARY_SOURCE;
-pub(crate) use unary::in_place;
 pub use unary::{
     Saved, UNARY_RUNGS, Unary, unary, unary_backward, unary_backward_in_place, unary_backward_rung,
     unary_rung,
 };
+pub(crate) use unary::{backward_in_place, in_place};
 
 use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source};

@@ -374,6 +374,14 @@ where
     table::<T, Fast, _>(f, T::of(a), T::of(b), ForwardInPlace { y });
 }
 
+/// `dy = f'(x) dy`, in its place, from what [`Unary::saves`] names.
+pub(crate) fn backward_in_place<T: Float>(f: Unary, [a, b]: [f64; 2], saved: &[T], dy: &mut [T])
+where
+    Fast: Math<T>,
+{
+    table::<T, Fast, _>(f, T::of(a), T::of(b), BackwardInPlace { saved, dy });
+}
+
 impl Unary {
     /// The name messages and graphs use.
     pub fn name(self) -> &'static str {

@@ -17,7 +17,7 @@ mod cpu_rows;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cpu_rows::max_of_planes;
+pub(crate) use cpu_rows::{max_backward_of_planes, max_of_planes};
 
 use crate::device::kernel::source;
 use crate::device::{Grid, Kernel, Source, log};
@@ -152,7 +152,7 @@ impl Pool {
         [self.out_d as usize, self.out_h as usize, self.out_w as usize]
     }
 
-    fn in_len(&self) -> usize {
+    pub(crate) fn in_len(&self) -> usize {
         self.planes as usize * self.in_plane()
     }
 
@@ -164,7 +164,7 @@ impl Pool {
         self.in_d as usize * self.in_h as usize * self.in_w as usize
     }
 
-    fn out_plane(&self) -> usize {
+    pub(crate) fn out_plane(&self) -> usize {
         self.out_d as usize * self.out_h as usize * self.out_w as usize
     }
 
