@@ -218,12 +218,11 @@ def loading(results):
         longer = f"{100 * (median(both) / step - 1):+.1f}%"
         what = f"CIFAR-2, steps with loading, {counted(workers, 'worker')}"
         rows.append([what, f"{batch / median(both):,.0f}", ms(median(both)), longer])
-    luna = [step for step in results["steps"] if step["name"] == "luna, batch 32" and OURS in step["times"]]
-    for step in luna:
-        own = median(step["times"][OURS]["times"])
-        rows.append(["LUNA, LunaModel's steps alone", f"{32 / own:,.0f}", ms(own), ""])
+    alone = found["luna"].get("training step")
     for name, seconds in found["luna"].items():
-        rows.append(["LUNA, " + name.removeprefix("luna, batch 32/"), f"{32 / seconds:,.0f}", ms(seconds), ""])
+        with_loading = alone and name.startswith("training step,")
+        longer = f"{100 * (seconds / alone - 1):+.1f}%" if with_loading else ""
+        rows.append([f"LUNA, batch 32: {name}", f"{32 / seconds:,.0f}", ms(seconds), longer])
     yield from table(["what", "images/s", "ms a batch", "longer than the step alone"], rows)
 
 

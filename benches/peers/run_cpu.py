@@ -125,13 +125,17 @@ def fma_now(machine):
 def loaders(ours, quick):
     """Seconds per batch that loading takes, by itself and during steps; LUNA's from its own bench."""
     found = json.loads(subprocess.run([ours, "loader"], capture_output=True, text=True, check=True).stdout)
-    command = ["cargo", "bench", "--no-default-features", "--bench", "luna_loader", "--"]
-    command += ["--output-format", "bencher", "batch 32/load"] + ["--quick"] * quick
+    command = ["cargo", "bench", "--no-default-features", "--bench", "luna_loader", "--", "batch 32"]
+    command += ["--quick"] * quick
     print("Running:", " ".join(command), flush=True)
-    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
-    # test luna, batch 32/load, augmented, 2 workers ... bench:   123456 ns/iter (+/- 789)
-    timed = [line.removeprefix("test ").split(" ... bench:") for line in lines if " ... bench:" in line]
-    found["luna"] = {name.strip(): int(rest.split()[0].replace(",", "")) / 1e9 for name, rest in timed}
+    began = time.time()
+    subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    found["luna"] = {}
+    # What criterion keeps of every measurement.
+    for file in sorted((TARGET.parent / "criterion").glob("*luna*/*/new/estimates.json")):
+        if file.stat().st_mtime >= began:
+            name = json.loads(file.with_name("benchmark.json").read_text())["full_id"].split("/")[1]
+            found["luna"][name] = json.loads(file.read_text())["median"]["point_estimate"] / 1e9
     return found
 
 
