@@ -6,17 +6,29 @@
 //! 3", SC 2011.
 
 /// Four random words for one position: `counter` is where, `key` is the seed.
-pub fn philox4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    side_by_side(counter.map(|word| [word]), key).map(|[word]| word)
+}
+
+/// The words of `N` positions, of each word all together: then a vector unit computes several at a time.
+#[inline(always)]
+pub(crate) fn side_by_side<const N: usize>(mut counter: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
     for _ in 0..10 {
         let [c0, c1, c2, c3] = counter;
-        let (hi0, lo0) = mul_hi_lo(0xD251_1F53, c0);
-        let (hi1, lo1) = mul_hi_lo(0xCD9E_8D57, c2);
-        counter = [hi1 ^ c1 ^ key[0], lo1, hi0 ^ c3 ^ key[1], lo0];
+        for i in 0..N {
+            let (hi0, lo0) = mul_hi_lo(0xD251_1F53, c0[i]);
+            let (hi1, lo1) = mul_hi_lo(0xCD9E_8D57, c2[i]);
+            counter[0][i] = hi1 ^ c1[i] ^ key[0];
+            counter[1][i] = lo1;
+            counter[2][i] = hi0 ^ c3[i] ^ key[1];
+            counter[3][i] = lo0;
+        }
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
     counter
 }
 
+#[inline(always)]
 fn mul_hi_lo(a: u32, b: u32) -> (u32, u32) {
     let product = u64::from(a) * u64::from(b);
     ((product >> 32) as u32, product as u32)
@@ -31,6 +43,7 @@ pub fn random_u32(seed: u64, offset: u64, index: u64) -> u32 {
 }
 
 /// A random word as a number in [0, 1): its upper 24 bits, which f32 holds exactly.
+#[inline(always)]
 pub fn uniform(word: u32) -> f32 {
     (word >> 8) as f32 * (1.0 / (1u32 << 24) as f32)
 }

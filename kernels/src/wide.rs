@@ -24,22 +24,22 @@ macro_rules! wide_fn {
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
                 fn avx512<$($G: $Bound),+>($($arg: $Type),+) {
-                    body($($arg),+)
+                    body::<$($G),+>($($arg),+)
                 }
                 #[target_feature(enable = "avx2")]
                 fn avx2<$($G: $Bound),+>($($arg: $Type),+) {
-                    body($($arg),+)
+                    body::<$($G),+>($($arg),+)
                 }
                 if $crate::wide::has_widest() {
                     // SAFETY: the processor has them.
-                    return unsafe { avx512($($arg),+) };
+                    return unsafe { avx512::<$($G),+>($($arg),+) };
                 }
                 if $crate::wide::has_wide() {
                     // SAFETY: the processor has AVX2.
-                    return unsafe { avx2($($arg),+) };
+                    return unsafe { avx2::<$($G),+>($($arg),+) };
                 }
             }
-            body($($arg),+)
+            body::<$($G),+>($($arg),+)
         }
     };
 }

@@ -204,9 +204,14 @@ wide_fn! {
 
 // x: [planes, in_d, in_h, in_w]   y: [planes, out_d, out_h, out_w]
 pub fn avg_forward<T: Float>(p: &Pool, x: &[T], y: &mut [T]) {
-    let [depth, height, width] = p.dims();
-    let slice = height.out * width.out;
-    split::pieces(y, slice, slice * p.taps(), |n, y| {
+    let slice = p.out_slice();
+    split::pieces(y, slice, slice * p.taps(), |n, y| avg_of_slice(p, n, x, y));
+}
+
+wide_fn! {
+    /// One slice of the output, number `plane * out_d + od`.
+    fn avg_of_slice<T: Float>(p: &Pool, n: usize, x: &[T], y: &mut [T]) {
+        let [depth, height, width] = p.dims();
         let (plane, od) = (n / depth.out, n % depth.out);
         let x = &x[plane * p.in_plane()..][..p.in_plane()];
         // Sums of sums: a window of a hundred thousand elements added one by one would lose digits.
@@ -223,10 +228,11 @@ pub fn avg_forward<T: Float>(p: &Pool, x: &[T], y: &mut [T]) {
             }
             divide_row(p, [od, oh], y);
         }
-    });
+    }
 }
 
 /// Adds one row of inputs to a row of sums.
+#[inline(always)]
 fn sum_row<T: Float>(width: &Dim, x: &[T], sums: &mut [T]) {
     if width.is_pairs() {
         sums.iter_mut().zip(x.chunks_exact(2)).for_each(|(sum, pair)| *sum += pair[0] + pair[1]);
@@ -243,6 +249,7 @@ fn sum_row<T: Float>(width: &Dim, x: &[T], sums: &mut [T]) {
 }
 
 /// Divides a row of sums, or of gradients, by the sizes of the windows.
+#[inline(always)]
 fn divide_row<T: Float>(p: &Pool, [od, oh]: [usize; 2], row: &mut [T]) {
     if p.all_count_alike() {
         let count = T::of(p.taps() as f64);
