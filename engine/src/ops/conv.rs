@@ -186,17 +186,12 @@ impl Tensor {
         let z = conv::forward_then(&ready.p, x, w, b, &all)?;
         let (y, argmax) = pool::max_forward(&pool, &z)?;
         Ok(Tensor::from_op(then.op(op), y, shape, &inputs, move |dy, wanted| {
-            if !wanted[1] {
-                let dz = &mut Arc::new(pool::max_backward(&pool, &argmax, dy)?);
-                let dz = elementwise::unary_backward_in_place(function.0, function.1, Some(&z), dz)?;
-                return ready.backward(&dz, wanted);
-            }
             let Ready { p, x, w, .. } = &ready;
             let bias = wanted.get(2).copied();
-            let of_inside = [bias == Some(true), wanted[0]];
+            let of_inside = [wanted[1], bias == Some(true), wanted[0]];
             let of = conv::backward_then(p, x, function, &z, &pool, &argmax, dy, of_inside)?;
             let dx = of.dz.map(|dz| conv::backward_input(p, &dz, w)).transpose()?;
-            let mut grads = vec![dx, Some(of.weight)];
+            let mut grads = vec![dx, of.weight];
             grads.extend(bias.map(|_| of.bias));
             Ok(grads.into_iter().map(|grad| grad.map(Arc::new)).collect())
         }))

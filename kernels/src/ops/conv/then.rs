@@ -76,8 +76,8 @@ pub fn forward_then_rung(
 
 /// Gradients of a convolution and what follows it.
 pub struct Gradients {
-    /// `dw: [O, C / groups, ..]`
-    pub weight: Storage,
+    /// `dw: [O, C / groups, ..]`, where it was wanted.
+    pub weight: Option<Storage>,
     /// `db: [O]`, where it was wanted.
     pub bias: Option<Storage>,
     /// Of what the convolution gave, where it was wanted: from there
@@ -99,9 +99,9 @@ pub fn backward_then(
     pool: &Pool,
     argmax: &Storage,
     dy: &Storage,
-    [bias, dz]: [bool; 2],
+    [weight, bias, dz]: [bool; 3],
 ) -> Result<Gradients> {
-    backward_then_rung(usize::MAX, p, x, (function, params), z, pool, argmax, dy, [bias, dz])
+    backward_then_rung(usize::MAX, p, x, (function, params), z, pool, argmax, dy, [weight, bias, dz])
 }
 
 /// As [`backward_then`], with the rung of the convolution asked for.
@@ -115,7 +115,7 @@ pub fn backward_then_rung(
     pool: &Pool,
     argmax: &Storage,
     dy: &Storage,
-    [bias, dz]: [bool; 2],
+    [weight, bias, dz]: [bool; 3],
 ) -> Result<Gradients> {
     p.check("conv", &[("input", x, p.x_len()), ("result", z, p.y_len()), ("gradient", dy, pool.out_len())])?;
     let maps = [p.batch, p.out_channels].map(|size| size as usize);
@@ -132,7 +132,7 @@ pub fn backward_then_rung(
         DType::F32 => cpu_then::pays::<f32>(form, p),
         _ => cpu_then::pays::<f64>(form, p),
     };
-    if x.device() == Device::Cpu && rung > 0 && pays {
+    if x.device() == Device::Cpu && rung > 0 && weight && pays {
         let new = |len| Storage::empty(&Device::Cpu, x.dtype(), len);
         let (mut weight, mut sums) = (new(p.w_len())?, new(maps[0] * maps[1])?);
         let mut dz = dz.then(|| new(p.y_len())).transpose()?;
@@ -147,11 +147,11 @@ pub fn backward_then_rung(
             cpu_then::backward(form, p, x.as_slice()?, after, dy.as_slice()?, to)?;
         });
         let bias = bias.then(|| over_samples(&sums, 1)).transpose()?;
-        return Ok(Gradients { weight, bias, dz });
+        return Ok(Gradients { weight: Some(weight), bias, dz });
     }
     let mut all = Arc::new(pool::max_backward(pool, argmax, dy)?);
     all = elementwise::unary_backward_in_place(function, params, Some(z), &mut all)?;
-    let weight = backward_weight_rung(rung, p, &all, x)?;
+    let weight = weight.then(|| backward_weight_rung(rung, p, &all, x)).transpose()?;
     let bias = bias.then(|| over_samples(&all, volume(p.output))).transpose()?;
     Ok(Gradients { weight, bias, dz: Arc::into_inner(all).filter(|_| dz) })
 }
@@ -266,17 +266,20 @@ mod tests {
                         backward_then_rung(rung, &p, &x, function, &z, &pool, &argmax, &dy, wanted).unwrap()
                     };
                     let bits = |y: &Storage| y.to_vec::<f64>().unwrap().into_iter().map(f64::to_bits);
-                    let found = all([true, true]);
-                    assert!(bits(&found.weight).eq(bits(&dw)), "rung {rung}, weight of {p:?}");
+                    let found = all([true, true, true]);
+                    assert!(bits(&found.weight.unwrap()).eq(bits(&dw)), "rung {rung}, weight of {p:?}");
                     assert!(bits(&found.bias.unwrap()).eq(bits(&db)), "rung {rung}, bias of {p:?}");
                     assert!(bits(&found.dz.unwrap()).eq(bits(&dz)), "rung {rung}, dz of {p:?}");
-                    let found = all([false, false]);
-                    assert!(bits(&found.weight).eq(bits(&dw)) && found.bias.is_none() && found.dz.is_none());
+                    let found = all([true, false, false]);
+                    assert!(bits(&found.weight.unwrap()).eq(bits(&dw)));
+                    assert!(found.bias.is_none() && found.dz.is_none());
+                    let found = all([false, true, true]);
+                    assert!(found.weight.is_none() && bits(&found.bias.unwrap()).eq(bits(&db)));
+                    assert!(bits(&found.dz.unwrap()).eq(bits(&dz)), "rung {rung}, dz alone of {p:?}");
                 }
             }
             let short = Storage::zeros(&Device::Cpu, DType::F64, 1).unwrap();
-            let wrong =
-                backward_then(&p, &x, (Unary::Tanh, [0.0; 2]), &z, &pool, &argmax, &short, [true, true]);
+            let wrong = backward_then(&p, &x, (Unary::Tanh, [0.0; 2]), &z, &pool, &argmax, &short, [true; 3]);
             assert!(wrong.err().unwrap().to_string().contains("gradient has 1 elements"));
         }
     }
