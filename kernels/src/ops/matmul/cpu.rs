@@ -51,8 +51,8 @@ pub fn plain<T: Float>(p: &Matmul, a: &[T], b: &[T], bias: Option<&[T]>, c: &mut
 }
 
 /// The block of `c` that one thread computes, at most, and how many terms it adds before moving on:
-/// its sums (256 x 480), a block of `a` (256 x 256) and one of `b` (256 x 480) stay in the second-level
-/// cache together.
+/// its sums (512 x 480), a block of `a` (512 x 128) and one of `b` (128 x 480) stay in the second-level
+/// cache together, and the few columns of `b` that all rows of `a` pass by in the first-level cache.
 const ROWS: usize = 512;
 const COLS: usize = 480;
 const TERMS: usize = 128;

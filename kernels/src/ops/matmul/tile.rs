@@ -1,4 +1,4 @@
-//! The register tile: the one inner loop under matmul and convolution.
+//! The register tile: the inner loop under matmul and nearly all of convolution (`dots.rs` is under the rest).
 //!
 //! A processor core can start two vector multiply-adds per cycle but load only two vectors, so a
 //! loop that loads for every multiply-add runs at half speed or less. A tile keeps `rows` sums for
